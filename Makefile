@@ -1,0 +1,50 @@
+# 好差评. `make up` runs it, `make test` proves it; both need only Python ≥ 3.11, Java ≥ 17 and Maven.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install up test test-fast check format bench clean tools
+.DEFAULT_GOAL := help
+
+help:  ## what can be typed here
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+install: $(VENV)/.installed  ## the virtual environment and its dependencies, nothing else
+
+up: install  ## the whole stack with a simulated week of the county; Ctrl-C stops it
+	@$(BIN)/hcp up
+
+tools: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.tools
+
+test: tools check  ## everything, on real Kafka, PostgreSQL, Prometheus and Chromium
+	@$(BIN)/pytest
+
+test-fast: $(VENV)/.installed-test  ## unit and property tests, no servers
+	@$(BIN)/pytest -m "not system and not browser and not promtool"
+
+check: $(VENV)/.installed-test  ## lint, types, import arrows; writes nothing
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -3
+
+format: $(VENV)/.installed-test  ## may write
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test  ## measures, in one run, against the ceiling
+	@$(BIN)/python -m tests.bench
+
+clean:  ## stops what runs here and removes its data
+	@test ! -x $(BIN)/hcp || $(BIN)/hcp down --quiet
+	rm -rf .hcp build *.egg-info

@@ -1,0 +1,1 @@
+"""The rules and the fold: from the log to the ledger."""

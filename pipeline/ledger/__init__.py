@@ -1,0 +1,1 @@
+"""The ledger: tables, migrations, the fold's reads and writes, queries."""

@@ -1,0 +1,300 @@
+"""The two schemas. `ledger` is what the log decides (found through the search path); `office` is what people decide.
+
+Every key of the ledger's large tables begins with `case_no`, so it distributes on it.
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from pipeline.rules.measures import MEASURES
+
+ledger = MetaData()
+office = MetaData(schema="office")
+
+NOW = text("now()")
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default="")
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _place() -> tuple[Column[str], Column[int], Column[int]]:
+    """Where the record lies in the log."""
+    return (
+        Column("topic", Text, nullable=False),
+        Column("partition", SmallInteger, nullable=False),
+        Column("offset", BigInteger, nullable=False),
+    )
+
+
+def _flags() -> Column[object]:
+    return Column("flags", ARRAY(Text), nullable=False, server_default="{}")
+
+
+service = Table(
+    "service",
+    ledger,
+    Column("case_no", Text, primary_key=True),
+    Column("service_no", SmallInteger, primary_key=True),
+    Column("placeholder", Boolean, nullable=False, comment="a review is here, its case is not yet"),
+    Column("event_id", Text, comment="of the version whose content holds"),
+    Column("digest", Uuid),
+    Column("status", Text),
+    _text("item_code"),
+    _text("item_name"),
+    _text("dept_code"),
+    _text("area_code"),
+    _text("hall_code"),
+    _text("window_code"),
+    _text("staff_id"),
+    _text("handling_mode"),
+    _text("source"),
+    _time("accepted_at", nullable=True),
+    _time("served_at", nullable=True),
+    _time("version_received_at", nullable=True),
+    Column("received_at", DateTime(timezone=True), comment="the least of all versions and copies"),
+    Column("topic", Text),
+    Column("partition", SmallInteger),
+    Column("offset", BigInteger),
+    _flags(),
+    Column(
+        "versions",
+        SmallInteger,
+        nullable=False,
+        comment="case records kept; those beside this one in case_version",
+    ),
+    Column("reviews", SmallInteger, nullable=False, comment="review records kept"),
+    Column("disputed", Boolean, nullable=False, comment="versions from different departments"),
+    Column("outcome", Text, comment="matched, matched_late; null while the pair is not whole"),
+    Column(
+        "open_since",
+        DateTime(timezone=True),
+        comment="since when one half waits for the other; null if none does",
+    ),
+)
+Index("service_open", service.c.open_since, postgresql_where=service.c.open_since.is_not(None))
+
+case_version = Table(
+    "case_version",
+    ledger,
+    Column("case_no", Text, primary_key=True),
+    Column("service_no", SmallInteger, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("digest", Uuid, primary_key=True),
+    _time("received_at"),
+    *_place(),
+    _flags(),
+    Column("event", JSON, nullable=False, comment="the contract's fields"),
+    comment="case records whose content another version has replaced",
+)
+
+review = Table(
+    "review",
+    ledger,
+    Column("case_no", Text, primary_key=True, comment="empty: a review of a place or person without a case"),
+    Column("service_no", SmallInteger, primary_key=True),
+    Column("review_no", SmallInteger, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("digest", Uuid, primary_key=True),
+    Column("effective", Boolean, nullable=False, comment="counts; a further one is a conflict or a default"),
+    Column("satisfaction", SmallInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("reason_codes", ARRAY(Text), nullable=False),
+    _text("comment"),
+    _time("submitted_at"),
+    _time("received_at"),
+    _text("dept_code"),
+    _text("item_code"),
+    _text("hall_code"),
+    _text("window_code"),
+    _text("staff_id"),
+    _text("device_id"),
+    Column("device_seq", BigInteger),
+    Column("device_prev", Text),
+    Column("real_name", Boolean, nullable=False),
+    Column("reviewer", Text, comment="sealed"),
+    _text("reviewer_mark"),
+    *_place(),
+    _flags(),
+)
+Index("review_standalone", review.c.event_id, postgresql_where=review.c.case_no == "")
+
+ticket = Table(
+    "ticket",
+    ledger,
+    Column("ticket_id", Uuid, primary_key=True),
+    Column("case_no", Text, nullable=False),
+    Column("service_no", SmallInteger, nullable=False),
+    Column("review_no", SmallInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("digest", Uuid, nullable=False),
+    Column("satisfaction", SmallInteger, nullable=False),
+    Column("dept_code", Text, nullable=False),
+    Column("routed_by", Text, nullable=False, comment="case, hint or county"),
+    _time("opened_at"),
+    _time("contact_due_at"),
+    _time("due_at"),
+    Column("provisional", Boolean, nullable=False, comment="due in a year without a published calendar"),
+)
+
+counter = Table(
+    "counter",
+    ledger,
+    Column(
+        "stripe", SmallInteger, primary_key=True, comment="workers write stripes of their own; sum over them"
+    ),
+    Column("day", Date, primary_key=True),
+    Column("dept_code", Text, primary_key=True),
+    Column("handling_mode", Text, primary_key=True, comment="online, offline; empty without a case"),
+    *(Column(name, BigInteger, nullable=False) for name in MEASURES),
+)
+
+stream_position = Table(
+    "stream_position",
+    ledger,
+    Column("topic", Text, primary_key=True),
+    Column("partition", SmallInteger, primary_key=True),
+    Column("topic_id", Text, primary_key=True, comment="changes when a topic is made anew"),
+    Column("first_offset", BigInteger, nullable=False, comment="where reading began"),
+    Column("next_offset", BigInteger, nullable=False, comment="everything before it is in the ledger"),
+    *(
+        Column(name, BigInteger, nullable=False, server_default="0")
+        for name in ("records", "stored", "duplicate", "conflict", "dead_letter", "skipped")
+    ),
+    Column(
+        "retired_at", DateTime(timezone=True), comment="when an officer of ops adopted the topic's successor"
+    ),
+    Column("moved_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+)
+Index(
+    "stream_position_current",
+    stream_position.c.topic,
+    stream_position.c.partition,
+    unique=True,
+    postgresql_where=stream_position.c.retired_at.is_(None),
+)
+
+log_gap = Table(
+    "log_gap",
+    ledger,
+    Column("topic", Text, primary_key=True),
+    Column("partition", SmallInteger, primary_key=True),
+    Column("topic_id", Text, primary_key=True),
+    Column("from_offset", BigInteger, primary_key=True),
+    Column("to_offset", BigInteger, nullable=False, comment="first offset that the log still has"),
+    Column("found_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    comment="records that retention deleted before the ledger had them: a loss",
+)
+
+raw_block = Table(
+    "raw_block",
+    ledger,
+    Column("topic", Text, primary_key=True),
+    Column("partition", SmallInteger, primary_key=True),
+    Column("topic_id", Text, primary_key=True),
+    Column("first_offset", BigInteger, primary_key=True),
+    Column("end_offset", BigInteger, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False, comment="lz4 of MessagePack, see pipeline.ledger.raw"),
+    comment="what the log said, record by record, identities sealed",
+)
+
+dead_letter = Table(
+    "dead_letter",
+    ledger,
+    Column("topic", Text, primary_key=True),
+    Column("partition", SmallInteger, primary_key=True),
+    Column("topic_id", Text, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary, nullable=False, comment="sealed"),
+    Column("headers", JSON, nullable=False, comment="[[name, base64], …]"),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("version", Text, nullable=False, comment="of the code that refused it"),
+    _time("appended_at"),
+)
+
+outbox = Table(
+    "outbox",
+    ledger,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("headers", JSON, nullable=False, comment="[[name, base64], …]"),
+    Column("value", LargeBinary),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    _time("sent_at", nullable=True),
+)
+Index("outbox_unsent", outbox.c.id, postgresql_where=outbox.c.sent_at.is_(None))
+
+repair = Table(
+    "repair",
+    ledger,
+    Column("case_no", Text, primary_key=True),
+    Column("service_no", SmallInteger, primary_key=True),
+    Column("found_at", DateTime(timezone=True), primary_key=True, server_default=NOW),
+    comment="matches that the sweep found missing: stays empty, or there is a defect",
+)
+
+department = Table(
+    "department",
+    office,
+    Column("dept_code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("items", Integer, nullable=False, comment="services in its catalogue"),
+    Column("provisional", Boolean, nullable=False, comment="a code of ours, until the county loads its own"),
+)
+
+town = Table(
+    "town",
+    office,
+    Column("area_code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+)
+
+ticket_step = Table(
+    "ticket_step",
+    office,
+    Column("ticket_id", Uuid, primary_key=True),
+    Column("step_no", Integer, primary_key=True),
+    Column("step", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="the ticket's state after this step"),
+    Column("dept_code", Text, nullable=False),
+    Column("actor_role", Text, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    comment="what people did with a ticket; a ticket without a step is new",
+)
+
+component = Table(
+    "component",
+    office,
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=NOW, comment="heartbeat"),
+    Column("error", Text, nullable=False, server_default="", comment="the last one"),
+    _time("error_at", nullable=True),
+    comment="who runs, and what last went wrong",
+)

@@ -1,0 +1,118 @@
+"""The running counters: what one settled dossier adds to the county's figures (`domain.md`, 4).
+
+Everything here follows from the records alone. What depends on the time asked (pending, unreviewed, unmatched,
+orphan) is told apart at query time from `unpaired` and from services not `reviewed`.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import NamedTuple
+
+from pipeline.rules.policy import Policy
+from pipeline.rules.records import Dossier, Entry
+from pipeline.rules.routing import hinted_department
+from pipeline.rules.settle import Settled
+from schemas.events import ReviewEvent
+
+MEASURES = (
+    "services", "reviewed", "disputed", "cases_on_time",
+    "matched", "matched_late", "unpaired", "standalone",
+    "level_1", "level_2", "level_3", "level_4", "level_5",
+    "default_1", "default_2", "default_3", "default_4", "default_5",
+    "follow_ups", "conflicts", "review_records", "reviews_on_time",
+)  # fmt: skip
+"""Services, and effective first reviews by outcome and by level (`default_*`: given by nobody); then review records."""
+
+(
+    SERVICES, REVIEWED, DISPUTED, CASES_ON_TIME,
+    MATCHED, MATCHED_LATE, UNPAIRED, STANDALONE,
+    LEVEL_1, _, _, _, _, DEFAULT_1, _, _, _, _,
+    FOLLOW_UPS, CONFLICTS, REVIEW_RECORDS, REVIEWS_ON_TIME,
+) = range(len(MEASURES))  # fmt: skip
+_OUTCOME = {"matched": MATCHED, "matched_late": MATCHED_LATE}
+
+
+class CounterKey(NamedTuple):
+    """What a counter is kept by: the local day of service (of submission without one), department, handling mode."""
+
+    day: date
+    dept_code: str
+    handling_mode: str
+
+
+Tally = dict[CounterKey, list[int]]
+
+
+def tally(dossier: Dossier, settled: Settled, policy: Policy, into: Tally, sign: int) -> None:
+    """Add (`sign` 1) or take away (−1) what this dossier stands for."""
+    if not dossier.key.case_no:
+        for entry in dossier.reviews:
+            counts = _counts(into, _review_key(entry, policy))
+            if entry.event.review_no == 1:
+                _count_first(counts, entry, STANDALONE, sign)
+            else:
+                counts[FOLLOW_UPS] += sign
+            _count_record(counts, entry, policy, sign)
+        return
+    counts = _counts(into, _key(dossier, settled, policy))
+    if settled.current is not None:
+        _count_service(counts, settled, policy, sign)
+    if settled.first is not None:
+        _count_first(counts, settled.first, _OUTCOME.get(settled.outcome or "", UNPAIRED), sign)
+    if dossier.reviews:
+        counts[FOLLOW_UPS] += sign * (len(settled.effective) - (settled.first is not None))
+        for entry in dossier.reviews:
+            _count_record(counts, entry, policy, sign)
+            if not entry.is_default and entry not in settled.effective:
+                counts[CONFLICTS] += sign
+
+
+def changed(tallies: Mapping[CounterKey, list[int]]) -> Tally:
+    """Only those counters that change."""
+    return {key: counts for key, counts in tallies.items() if any(counts)}
+
+
+def _counts(into: Tally, key: CounterKey) -> list[int]:
+    counts = into.get(key)
+    if counts is None:
+        counts = into[key] = [0] * len(MEASURES)
+    return counts
+
+
+def _key(dossier: Dossier, settled: Settled, policy: Policy) -> CounterKey:
+    if settled.current is not None:
+        event = settled.current.event
+        return CounterKey(_day(event.served_at, policy), event.dept_code, event.handling_mode.value)
+    return _review_key(settled.first or settled.effective[0], policy)
+
+
+def _review_key(entry: Entry[ReviewEvent], policy: Policy) -> CounterKey:
+    return CounterKey(_day(entry.event.submitted_at, policy), hinted_department(entry.event), "")
+
+
+def _day(at: datetime, policy: Policy) -> date:
+    return at.astimezone(policy.zone).date()
+
+
+def _count_service(counts: list[int], settled: Settled, policy: Policy, sign: int) -> None:
+    current, received_at = settled.current, settled.received_at
+    if current is None or received_at is None:
+        return
+    counts[SERVICES] += sign
+    if settled.open_since is None:
+        counts[REVIEWED] += sign
+    if settled.disputed:
+        counts[DISPUTED] += sign
+    if received_at - current.event.served_at <= policy.collection_limit:
+        counts[CASES_ON_TIME] += sign
+
+
+def _count_first(counts: list[int], entry: Entry[ReviewEvent], outcome: int, sign: int) -> None:
+    counts[outcome] += sign
+    counts[(DEFAULT_1 if entry.is_default else LEVEL_1) + entry.event.satisfaction - 1] += sign
+
+
+def _count_record(counts: list[int], entry: Entry[ReviewEvent], policy: Policy, sign: int) -> None:
+    counts[REVIEW_RECORDS] += sign
+    if entry.received_at - entry.event.submitted_at <= policy.collection_limit:
+        counts[REVIEWS_ON_TIME] += sign

@@ -1,0 +1,104 @@
+"""What the ledger keeps under one service: the versions of its case record and its reviews."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from schemas.codes import Channel
+from schemas.events import CaseEvent, ReviewEvent
+
+E = TypeVar("E", CaseEvent, ReviewEvent)
+
+
+class Fate(StrEnum):
+    """What became of a record: always one of these, and their sum is the number of records read."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    DEAD_LETTER = "dead_letter"
+    SKIPPED = "skipped"
+
+
+class Place(NamedTuple):
+    """Where a record lies in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(slots=True)
+class Entry(Generic[E]):
+    """One event as the ledger keeps it: of all its copies, the one received first (then the least place)."""
+
+    event: E
+    event_id: str
+    digest: str
+    received_at: datetime
+    place: Place
+    flags: tuple[str, ...] = ()
+
+    def absorb(self, copy: "Entry[E]") -> None:
+        """Take in another copy of the same event: the earliest copy counts, what is odd about any copy stays."""
+        if (copy.received_at, copy.place) < (self.received_at, self.place):
+            self.event, self.received_at, self.place = copy.event, copy.received_at, copy.place
+        if copy.flags != self.flags:
+            self.flags = tuple(sorted({*self.flags, *copy.flags}))
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is a review by system default, that no citizen gave."""
+        return isinstance(self.event, ReviewEvent) and self.event.channel is Channel.DEFAULT
+
+
+class Key(NamedTuple):
+    """A service's natural key; for a review without a case: no case number, and its event id."""
+
+    case_no: str
+    service_no: int
+    event_id: str = ""
+
+
+@dataclass(slots=True)
+class Dossier:
+    """All records under one key. `case_no` is empty for a review of a place or person without a case."""
+
+    key: Key
+    cases: list[Entry[CaseEvent]] = field(default_factory=list)
+    reviews: list[Entry[ReviewEvent]] = field(default_factory=list)
+
+    def admit_case(self, entry: Entry[CaseEvent]) -> Fate:
+        """Take in a case record; a version more is stored, the same again is a duplicate."""
+        for known in self.cases:
+            if known.digest == entry.digest and known.event_id == entry.event_id:
+                known.absorb(entry)
+                return Fate.DUPLICATE
+        self.cases.append(entry)
+        return Fate.STORED
+
+    def admit_review(self, entry: Entry[ReviewEvent]) -> Fate:
+        """Take in a review. Of n different real ones one is stored and n − 1 are conflicts, whatever came first."""
+        rival = False
+        for known in self.reviews:
+            if known.event.review_no != entry.event.review_no:
+                continue
+            if known.digest == entry.digest and known.event_id == entry.event_id:
+                known.absorb(entry)
+                return Fate.DUPLICATE
+            rival = rival or not known.is_default
+        self.reviews.append(entry)
+        contested = rival and not entry.is_default and bool(self.key.case_no)
+        return Fate.CONFLICT if contested else Fate.STORED
+
+
+AnyEntry = Entry[Any]
+"""A case record or a review."""
+
+
+def key_of(event: CaseEvent | ReviewEvent, event_id: str) -> Key:
+    """The key of the dossier that this event belongs to."""
+    if event.case_no is None:
+        return Key("", event.service_no, event_id)
+    return Key(event.case_no, event.service_no)

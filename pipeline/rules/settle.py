@@ -1,0 +1,104 @@
+"""What is true of a service, from all its records: the same for any order and any number of their arrivals."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.rules.policy import Policy
+from pipeline.rules.records import Dossier, Entry
+from pipeline.rules.window import Outcome, outcome
+from schemas.events import CaseEvent, ReviewEvent
+
+
+@dataclass(slots=True)
+class Settled:
+    """The truth about one dossier.
+
+    `current`: the case version whose content holds; None if the case has not come (a placeholder).
+    `received_at`: the least of all its versions. `first`: the effective first review. `effective`: every review that
+    counts, follow-ups among them. `open_since`: since when the service or its review waits for the other; None if
+    nothing waits.
+    """
+
+    current: Entry[CaseEvent] | None
+    received_at: datetime | None
+    first: Entry[ReviewEvent] | None
+    effective: list[Entry[ReviewEvent]]
+    disputed: bool
+    outcome: Outcome | None
+    open_since: datetime | None
+
+
+def settle(dossier: Dossier, policy: Policy) -> Settled:
+    """Settle a dossier. Also flags events that share an id (`id_reused`). Pure but for those flags."""
+    cases, reviews = dossier.cases, dossier.reviews
+    if len(cases) > 1 or len(reviews) > 1:
+        _flag_reused(dossier)
+    current = cases[0] if len(cases) == 1 else max(cases, key=_version_order, default=None)
+    received_at = (
+        current.received_at
+        if current and len(cases) == 1
+        else min((c.received_at for c in cases), default=None)
+    )
+    disputed = len(cases) > 1 and len({entry.event.dept_code for entry in cases}) > 1
+    if not dossier.key.case_no:
+        return Settled(None, None, None, reviews, disputed=False, outcome=None, open_since=None)
+    first = _effective(reviews, 1)
+    follow_up = _effective(reviews, 2) if len(reviews) > (first is not None) else None
+    effective = [entry for entry in (first, follow_up) if entry is not None]
+    return Settled(
+        current,
+        received_at,
+        first,
+        effective,
+        disputed,
+        _outcome(current, received_at, first, policy),
+        _open(current, first),
+    )
+
+
+def _version_order(entry: Entry[CaseEvent]) -> tuple[datetime, str, str]:
+    """The content of a case is that of the greatest; a correction comes later than what it corrects."""
+    return entry.received_at, entry.event_id, entry.digest
+
+
+def _review_order(entry: Entry[ReviewEvent]) -> tuple[bool, datetime, str, str]:
+    """The effective review is the least: the earliest counts, and a default never stands in the way of a real one."""
+    return entry.is_default, entry.received_at, entry.event_id, entry.digest
+
+
+def _effective(reviews: list[Entry[ReviewEvent]], review_no: int) -> Entry[ReviewEvent] | None:
+    if len(reviews) == 1:
+        return reviews[0] if reviews[0].event.review_no == review_no else None
+    return min((r for r in reviews if r.event.review_no == review_no), key=_review_order, default=None)
+
+
+def _outcome(
+    current: Entry[CaseEvent] | None,
+    received_at: datetime | None,
+    first: Entry[ReviewEvent] | None,
+    policy: Policy,
+) -> Outcome | None:
+    if current is None or first is None or received_at is None:
+        return None
+    return outcome(
+        current.event.served_at, received_at, first.event.submitted_at, first.received_at, policy.window
+    )
+
+
+def _open(current: Entry[CaseEvent] | None, first: Entry[ReviewEvent] | None) -> datetime | None:
+    if current is None:
+        return first.event.submitted_at if first else None
+    reviewed = first is not None and not first.is_default
+    return None if reviewed else current.event.served_at
+
+
+def _flag_reused(dossier: Dossier) -> None:
+    """The same event id with another body under one natural key is another event, and says so."""
+    for entries in (dossier.cases, dossier.reviews):
+        seen: dict[tuple[str, int], Entry[CaseEvent] | Entry[ReviewEvent]] = {}
+        for entry in entries:
+            review_no = entry.event.review_no if isinstance(entry.event, ReviewEvent) else 0
+            twin = seen.setdefault((entry.event_id, review_no), entry)  # type: ignore[arg-type]  # either kind will do
+            if twin is not entry:
+                twin.flags = tuple(sorted({*twin.flags, "id_reused"}))
+                entry.flags = tuple(sorted({*entry.flags, "id_reused"}))

@@ -1,0 +1,186 @@
+"""Every setting, in one tree: environment variables `HCP_<BRANCH>__<NAME>`, over the file `.hcp/env` that `hcp up` writes."""
+
+import base64
+import binascii
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.topics import Stream
+
+DAY_MS = 86_400_000
+SEAL_KEY_BYTES = 32
+_WEAK = frozenset({"", "postgres", "password", "secret", "changeme", "hcp", "admin", "123456"})
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Kafka(BaseModel):
+    """The log. Leave `bootstrap_servers` empty to let `hcp up` start an embedded Apache Kafka."""
+
+    bootstrap_servers: str = ""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_cafile: Path | None = None
+    topic_prefix: str = "hcp."
+    partitions: int = Field(
+        6, ge=1, description="of the case, review and ticket topics; set once, both inputs the same"
+    )
+    replication: int = Field(1, ge=1)
+    min_insync_replicas: int = Field(1, ge=1)
+    retention_ms: int = Field(400 * DAY_MS, ge=DAY_MS, description="ops must be able to replay a year")
+
+    def topic(self, stream: Stream) -> str:
+        """The full name of the topic that carries this."""
+        return self.topic_prefix + stream.value
+
+    @model_validator(mode="after")
+    def _sasl_has_secrets(self) -> Self:
+        if self.security_protocol.startswith("SASL"):
+            if not self.sasl_username:
+                raise ValueError(
+                    "HCP_KAFKA__SASL_USERNAME is missing, but HCP_KAFKA__SECURITY_PROTOCOL asks for SASL"
+                )
+            if self.sasl_password.get_secret_value().lower() in _WEAK:
+                raise ValueError("HCP_KAFKA__SASL_PASSWORD is missing or a default one")
+        return self
+
+
+class Database(BaseModel):
+    """The ledger. Leave `url` empty to let `hcp up` start an embedded PostgreSQL."""
+
+    url: SecretStr = Field(
+        SecretStr(""), description="postgresql://user:password@host:port/database?sslmode=…"
+    )
+    ledger_schema: str = Field("ledger", pattern="^[a-z_][a-z0-9_]{0,62}$")
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The URL with the driver named. ValueError if none is set."""
+        url = self.url.get_secret_value()
+        if not url:
+            raise ValueError(
+                "no database: set HCP_DATABASE__URL, or run this in the folder where `hcp up` has been started"
+            )
+        _, rest = url.split("://", 1)
+        return f"postgresql+psycopg2://{rest}"
+
+
+class Rules(BaseModel):
+    """The county's figures (`domain.md`, 3 to 5); local defaults."""
+
+    window_hours: float = Field(24, gt=0, description="the one-day window W")
+    collection_hours: float = Field(24, gt=0, description="a record collected within this is on time (D6)")
+    time_zone: str = "Asia/Shanghai"
+    contact_working_days: int = Field(1, ge=0)
+    rectify_working_days: int = Field(5, ge=1)
+    review_rate_target: float = Field(0.95, gt=0, le=1)
+
+    @property
+    def window(self) -> timedelta:
+        """W."""
+        return timedelta(hours=self.window_hours)
+
+    @property
+    def collection_limit(self) -> timedelta:
+        """How late a record may be collected and still be on time."""
+        return timedelta(hours=self.collection_hours)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The county's time zone: days and working days are counted in it."""
+        return ZoneInfo(self.time_zone)
+
+
+class Seal(BaseModel):
+    """Keys that seal identities and dead letters (AES-SIV, 32 bytes each in base64)."""
+
+    current: str = Field("", description="id of the key that seals; the others still open what they sealed")
+    keys: dict[str, SecretStr] = Field(default_factory=dict, description='{"id": "base64 of 32 bytes"}')
+
+    @field_validator("keys")
+    @classmethod
+    def _keys_are_keys(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for key_id, secret in keys.items():
+            if not key_id.isalnum():
+                raise ValueError(f"HCP_SEAL__KEYS: the id {key_id!r} is not of letters and digits")
+            try:
+                key = base64.b64decode(secret.get_secret_value(), validate=True)
+            except binascii.Error:
+                raise ValueError(f"HCP_SEAL__KEYS: key {key_id!r} is not base64") from None
+            if len(key) != SEAL_KEY_BYTES or len(set(key)) < 8:
+                raise ValueError(f"HCP_SEAL__KEYS: key {key_id!r} must be {SEAL_KEY_BYTES} random bytes")
+        return keys
+
+    @model_validator(mode="after")
+    def _current_is_there(self) -> Self:
+        if self.keys and self.current not in self.keys:
+            raise ValueError("HCP_SEAL__CURRENT names no key of HCP_SEAL__KEYS")
+        return self
+
+    def key(self, key_id: str) -> bytes:
+        """The 32 bytes of a key. KeyError if the settings do not have it."""
+        return base64.b64decode(self.keys[key_id].get_secret_value())
+
+
+class Worker(BaseModel):
+    """The Faust worker."""
+
+    group: str = "hcp-ledger"
+    slots: int = Field(
+        16, ge=1, description="how many workers there may be: each claims a slot, its static membership"
+    )
+    batch_records: int = Field(5_000, ge=1, description="records folded in one transaction, at most about")
+    metrics_port: Port = Field(0, description="0: no metrics endpoint of the worker's own")
+    watch_seconds: float = Field(
+        30, gt=0, description="how often positions and topic ids are checked without a record"
+    )
+    sweep_seconds: float = Field(60, gt=0)
+
+
+class Web(BaseModel):
+    """Pages and metrics. Loopback only, until there are accounts."""
+
+    host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
+    desk_port: Port = 18080
+    exporter_port: Port = 19100
+
+
+class Stack(BaseModel):
+    """What `hcp up` starts itself when the settings name no servers."""
+
+    data_dir: Path = Path(".hcp")
+    kafka_port: Port = 19092
+    controller_port: Port = 19093
+    postgres_port: Port = 15432
+    kafka_heap: str = Field("512m", pattern="^[1-9][0-9]*[mg]$")
+    workers: int = Field(1, ge=1, le=16)
+
+
+class Settings(BaseSettings):
+    """The whole tree. Raises pydantic.ValidationError with the name of each setting that is wrong."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HCP_", env_nested_delimiter="__", nested_model_default_partial_update=True, extra="ignore"
+    )
+
+    kafka: Kafka = Kafka()
+    database: Database = Database()
+    rules: Rules = Rules()
+    seal: Seal = Seal()
+    worker: Worker = Worker()
+    web: Web = Web()
+    stack: Stack = Stack()
+
+
+def load() -> Settings:
+    """The settings of this process: environment over the `env` file of the stack in this folder. Reads both."""
+    folder = Path(os.environ.get("HCP_STACK__DATA_DIR", ".hcp"))
+    return Settings(_env_file=folder / "env", _env_file_encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The words: events, code tables, identifiers, the catalogue. Imports nothing of ours."""

@@ -1,0 +1,252 @@
+"""From a record's bytes to an event, or to the reason why not (`contract.md`).
+
+The worker reads records with it, producers check events with it before they send: one contract, one reader.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Generic, NamedTuple, TypeVar
+from unicodedata import is_normalized, normalize
+
+import msgspec
+
+from schemas.events import CaseEvent, Reason, ReviewEvent
+
+MAX_BYTES = 64 * 1024
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)
+"""How far a sender's clock may run ahead of the time its record was received."""
+
+E = TypeVar("E", CaseEvent, ReviewEvent)
+
+
+class Invalid(ValueError):
+    """A record that is no event. `message` names field and rule, never a value: it may be a phone number."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+
+
+class Received(NamedTuple, Generic[E]):
+    """A valid event and what the ledger needs of its record.
+
+    (`event_id`, `digest`) tells one event from another under the same natural key. `flags` says what is odd.
+    """
+
+    event: E
+    event_id: str
+    digest: str
+    received_at: datetime
+    flags: tuple[str, ...]
+
+
+def read(
+    kind: type[E], value: bytes, appended_at: datetime, ce_id: str | None = None, resent_at: str | None = None
+) -> Received[E]:
+    """The event in `value`, checked against the contract.
+
+    `appended_at`: when the log took the record. `ce_id`, `resent_at`: the headers `ce_id` and `hcp_received_at`.
+    Raises Invalid. Pure, does not block.
+    """
+    event = _decode(kind, value)
+    _clean(event, value)
+    event_id = _identify(event, ce_id)
+    received_at, late_clock = _received_at(event, appended_at, resent_at)
+    _check_times(event, received_at)
+    return Received(
+        event, event_id, digest(event), received_at, ("received_in_future",) if late_clock else ()
+    )
+
+
+def digest(event: CaseEvent | ReviewEvent) -> str:
+    """32 hex digits over the event without `received_at` and `reviewer`: the same words give the same digest."""
+    received_at, event.received_at = event.received_at, None
+    try:
+        if isinstance(event, CaseEvent):
+            body = _encode(event)
+        else:
+            reviewer, event.reviewer = event.reviewer, None
+            try:
+                body = _encode(event)
+            finally:
+                event.reviewer = reviewer
+    finally:
+        event.received_at = received_at
+    return blake2b(body, digest_size=16).hexdigest()
+
+
+_encode = msgspec.json.Encoder().encode
+_DECODE = {kind: msgspec.json.Decoder(kind).decode for kind in (CaseEvent, ReviewEvent)}
+_REQUIRED = {
+    kind: frozenset(field.name for field in msgspec.structs.fields(kind) if field.required)
+    for kind in (CaseEvent, ReviewEvent)
+}
+_TEXTS: dict[type, tuple[str, ...]] = {
+    CaseEvent: tuple(
+        [
+            "case_no",
+            "event_id",
+            "item_code",
+            "item_name",
+            "dept_code",
+            "area_code",
+            "hall_code",
+            "window_code",
+            "staff_id",
+            "source",
+        ]
+    ),
+    ReviewEvent: tuple(
+        [
+            "case_no",
+            "event_id",
+            "comment",
+            "hall_code",
+            "window_code",
+            "staff_id",
+            "dept_code",
+            "item_code",
+            "device_id",
+            "reviewer_mark",
+        ]
+    ),
+}
+_NEVER_EMPTY = frozenset({"case_no", "event_id", "item_code", "dept_code"})
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""Everything that Unicode calls control (Cc), except the line feed."""
+_C1 = re.compile("[\x7f-\x9f]")
+
+
+def _decode(kind: type[E], value: bytes) -> E:
+    if len(value) > MAX_BYTES:
+        raise Invalid(Reason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_BYTES} are allowed")
+    try:
+        return _DECODE[kind](value)  # type: ignore[return-value]  # the decoder of this very kind
+    except msgspec.ValidationError as error:
+        if "got `null`" in str(error):
+            return _decode_without_nulls(kind, value)
+        raise _explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
+
+
+def _decode_without_nulls(kind: type[E], value: bytes) -> E:
+    """An optional field that is null is absent, as many a sender's serializer means it."""
+    body = msgspec.json.decode(value)
+    if not isinstance(body, dict):
+        raise Invalid(Reason.NOT_AN_OBJECT, "the value is JSON, but no object")
+    kept = {name: field for name, field in body.items() if field is not None or name in _REQUIRED[kind]}
+    try:
+        return msgspec.convert(kept, kind)
+    except msgspec.ValidationError as error:
+        raise _explain(error) from None
+
+
+def _explain(error: msgspec.ValidationError) -> Invalid:
+    """What msgspec says → our reason code; the sender's value is left out."""
+    words, _, path = str(error).partition(" - at `$")
+    field = path.rstrip("`").lstrip(".") or "the value"
+    if words.startswith("Object missing required field"):
+        return Invalid(Reason.MISSING_FIELD, f"{words.split('`')[1]} is missing")
+    if words.startswith("Expected `object`") and not path:
+        return Invalid(Reason.NOT_AN_OBJECT, "the value is JSON, but no object")
+    if words.startswith("Invalid enum value"):
+        return Invalid(Reason.UNKNOWN_VALUE, f"{field} has a value that the contract does not list")
+    if words.startswith("Expected") and "got" not in words and "timezone" not in words:
+        return Invalid(Reason.OUT_OF_RANGE, f"{field}: {words.lower()}")
+    if words.startswith("Integer value out of range"):
+        return Invalid(Reason.OUT_OF_RANGE, f"{field}: {words.lower()}")
+    return Invalid(Reason.WRONG_TYPE, f"{field}: {words.split(', got')[0].lower()}")
+
+
+def _clean(event: CaseEvent | ReviewEvent, raw: bytes) -> None:
+    """Text as it is stored: NFC, trimmed, no control characters but line feeds."""
+    plain = _is_plain(raw)
+    for name in _TEXTS[type(event)]:
+        text = getattr(event, name)
+        if not text or text is msgspec.UNSET:
+            continue
+        clean = text.strip() if plain else clean_text(text)
+        if clean is not text:
+            setattr(event, name, clean)
+            if (
+                not clean
+                and name in _NEVER_EMPTY
+                and not (name == "dept_code" and isinstance(event, ReviewEvent))
+            ):
+                raise Invalid(Reason.OUT_OF_RANGE, f"{name} is empty")
+    if isinstance(event, ReviewEvent) and event.reason_codes and not plain:
+        event.reason_codes = [clean_text(code) for code in event.reason_codes]
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether no text in this JSON can need more than trimming: ASCII controls stand only behind a backslash."""
+    if b"\\" in raw:
+        return False
+    if raw.isascii():
+        return True
+    text = raw.decode()
+    return is_normalized("NFC", text) and not _C1.search(text)
+
+
+def clean_text(text: str) -> str:
+    """This text in NFC, trimmed, CR LF and CR as LF, other control characters gone."""
+    if _CONTROL.search(text):
+        text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if not is_normalized("NFC", text):
+        text = normalize("NFC", text)
+    return text.strip()
+
+
+def _identify(event: CaseEvent | ReviewEvent, ce_id: str | None) -> str:
+    """The event's id, from its body or from the header `ce_id`; both must agree."""
+    own = event.event_id
+    if own is msgspec.UNSET:
+        if ce_id is None:
+            raise Invalid(Reason.MISSING_FIELD, "event_id is missing, and so is the header ce_id")
+        own = clean_text(ce_id)
+        if not 1 <= len(own) <= 64:
+            raise Invalid(Reason.OUT_OF_RANGE, "the header ce_id: expected 1 to 64 characters")
+        event.event_id = own
+    elif ce_id is not None and ce_id != own and clean_text(ce_id) != own:
+        raise Invalid(Reason.ID_MISMATCH, "the header ce_id and the body's event_id differ")
+    return own
+
+
+def _received_at(
+    event: CaseEvent | ReviewEvent, appended_at: datetime, resent_at: str | None
+) -> tuple[datetime, bool]:
+    """When the first component of ours held this record, and whether a claim about it lay in the future."""
+    claimed = event.received_at
+    if resent_at is not None:
+        try:
+            claimed = msgspec.convert(resent_at, datetime)
+        except msgspec.ValidationError:
+            raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at is no time") from None
+        if claimed.tzinfo is None:
+            raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at has no offset")
+    if claimed is None:
+        return appended_at, False
+    if claimed > appended_at:
+        return appended_at, True
+    return claimed, False
+
+
+def _check_times(event: CaseEvent | ReviewEvent, received_at: datetime) -> None:
+    latest = received_at + AHEAD
+    if received_at < EARLIEST:
+        raise Invalid(Reason.TIME_OUT_OF_RANGE, "received_at lies before the year 2000")
+    if isinstance(event, ReviewEvent):
+        _check_time("submitted_at", event.submitted_at, latest)
+    else:
+        _check_time("served_at", event.served_at, latest)
+        if event.accepted_at is not None:
+            _check_time("accepted_at", event.accepted_at, latest)
+
+
+def _check_time(name: str, value: datetime, latest: datetime) -> None:
+    if not EARLIEST <= value <= latest:
+        raise Invalid(Reason.TIME_OUT_OF_RANGE, f"{name} lies before the year 2000 or over a day ahead")
