@@ -126,5 +126,5 @@ def reason_flags(codes: list[str], satisfaction: int) -> list[str]:
 
 def read_csv(name: str) -> list[dict[str, str]]:
     """The rows of a table of our package data."""
-    with (files("schemas") / "data" / name).open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
+    text = (files("schemas") / "data" / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

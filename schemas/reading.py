@@ -85,8 +85,7 @@ _REQUIRED = {
     for kind in (CaseEvent, ReviewEvent)
 }
 _TEXTS: dict[type, tuple[str, ...]] = {
-    CaseEvent: tuple(
-        [
+    CaseEvent: (
             "case_no",
             "event_id",
             "item_code",
@@ -97,10 +96,8 @@ _TEXTS: dict[type, tuple[str, ...]] = {
             "window_code",
             "staff_id",
             "source",
-        ]
-    ),
-    ReviewEvent: tuple(
-        [
+        ),
+    ReviewEvent: (
             "case_no",
             "event_id",
             "comment",
@@ -111,8 +108,7 @@ _TEXTS: dict[type, tuple[str, ...]] = {
             "item_code",
             "device_id",
             "reviewer_mark",
-        ]
-    ),
+        ),
 }
 _NEVER_EMPTY = frozenset({"case_no", "event_id", "item_code", "dept_code"})
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")

@@ -101,7 +101,7 @@ def _begin(key: Key, dossier: Dossier | None, differences: Tally, policy: Policy
     if dossier is None:
         return Change(Dossier(key), new=True)
     was = settle(dossier, policy)
-    tally(dossier, was, differences, policy, -1)
+    tally(dossier, was, policy, differences, -1)
     stored = {review_id(entry): review_state(entry, was) for entry in dossier.reviews}
     return Change(dossier, new=False, stored=stored, opened=tickets(dossier, was, policy))
 
@@ -109,6 +109,6 @@ def _begin(key: Key, dossier: Dossier | None, differences: Tally, policy: Policy
 def _finish(change: Change, differences: Tally, policy: Policy) -> None:
     """Add what it stands for now."""
     change.settled = settle(change.dossier, policy)
-    tally(change.dossier, change.settled, differences, policy, 1)
+    tally(change.dossier, change.settled, policy, differences, 1)
     if change.dossier.reviews:
         change.tickets = tickets(change.dossier, change.settled, policy)

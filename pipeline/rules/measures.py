@@ -54,7 +54,7 @@ def tally(dossier: Dossier, settled: Settled, policy: Policy, into: Tally, sign:
                 counts[FOLLOW_UPS] += sign
             _count_record(counts, entry, policy, sign)
         return
-    counts = _counts(into, _key(dossier, settled, policy))
+    counts = _counts(into, _key(settled, policy))
     if settled.current is not None:
         _count_service(counts, settled, policy, sign)
     if settled.first is not None:
@@ -79,7 +79,7 @@ def _counts(into: Tally, key: CounterKey) -> list[int]:
     return counts
 
 
-def _key(dossier: Dossier, settled: Settled, policy: Policy) -> CounterKey:
+def _key(settled: Settled, policy: Policy) -> CounterKey:
     if settled.current is not None:
         event = settled.current.event
         return CounterKey(_day(event.served_at, policy), event.dept_code, event.handling_mode.value)

@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo
 from pipeline.rules.working_days import Calendar, official_calendar
 
 
+COUNTY_ZONE = ZoneInfo("Asia/Shanghai")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Windows, limits and calendar (`domain.md`, 3 and 5). Days are counted in `zone`."""
@@ -15,5 +18,5 @@ class Policy:
     collection_limit: timedelta = timedelta(hours=24)
     contact_working_days: int = 1
     rectify_working_days: int = 5
-    zone: ZoneInfo = ZoneInfo("Asia/Shanghai")
+    zone: ZoneInfo = COUNTY_ZONE
     calendar: Calendar = field(default_factory=official_calendar)

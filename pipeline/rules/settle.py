@@ -98,7 +98,7 @@ def _flag_reused(dossier: Dossier) -> None:
         seen: dict[tuple[str, int], Entry[CaseEvent] | Entry[ReviewEvent]] = {}
         for entry in entries:
             review_no = entry.event.review_no if isinstance(entry.event, ReviewEvent) else 0
-            twin = seen.setdefault((entry.event_id, review_no), entry)  # type: ignore[arg-type]  # either kind will do
+            twin = seen.setdefault((entry.event_id, review_no), entry)
             if twin is not entry:
                 twin.flags = tuple(sorted({*twin.flags, "id_reused"}))
                 entry.flags = tuple(sorted({*entry.flags, "id_reused"}))
