@@ -27,7 +27,9 @@ class Sealer:
 
     def __init__(self, seal: Seal) -> None:
         if not seal.current:
-            raise ValueError("no sealing key: set HCP_SEAL__CURRENT and HCP_SEAL__KEYS (32 random bytes in base64)")
+            raise ValueError(
+                "no sealing key: set HCP_SEAL__CURRENT and HCP_SEAL__KEYS (32 random bytes in base64)"
+            )
         self._seal = seal
 
     def seal(self, clear: bytes, *about: str) -> str:

@@ -4,7 +4,13 @@ from sqlalchemy import Engine, create_engine
 
 from pipeline.settings import Database
 
-KEEPALIVE = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "connect_timeout": 5}
+KEEPALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "connect_timeout": 5,
+}
 """A peer that vanished without a word is noticed within about 11 seconds."""
 
 

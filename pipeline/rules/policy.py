@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from pipeline.rules.working_days import Calendar, official_calendar
 
-
 COUNTY_ZONE = ZoneInfo("Asia/Shanghai")
 
 

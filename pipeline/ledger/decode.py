@@ -1,0 +1,135 @@
+"""From a portion to events: what is valid goes on, what is not becomes a dead letter with its reason."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from pipeline.ledger.portion import Portion, Record
+from pipeline.ledger.raw import RawRecord, pack
+from pipeline.rules.fold import Arrival
+from pipeline.rules.records import Entry, Place, key_of
+from pipeline.sealing import Sealer
+from schemas.codes import reason_flags
+from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
+from schemas.reading import Invalid, Received, read
+from schemas.topics import Stream
+
+VERSION = version("haochaping")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SEALED = re.compile(r"s1\.[0-9A-Za-z]+\.[0-9A-Za-z_-]{22,}")
+_KIND: dict[Stream, type[CaseEvent] | type[ReviewEvent]] = {
+    Stream.CASE: CaseEvent,
+    Stream.REVIEW: ReviewEvent,
+}
+
+
+@dataclass(slots=True)
+class DeadLetter:
+    """A record that could not be read. `value` is sealed whole: it may hold a phone number."""
+
+    record: Record
+    place: Place
+    reason: str
+    message: str
+    value: bytes
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A portion, read. `raw` is its block; `skipped` counts tombstones."""
+
+    portion: Portion
+    arrivals: list[Arrival]
+    dead: list[DeadLetter]
+    skipped: int
+    raw: bytes
+
+
+def decode(portion: Portion, sealer: Sealer) -> Decoded:
+    """Read every record of a portion. Pure, does not block; raises nothing for a record's sake."""
+    arrivals: list[Arrival] = []
+    dead: list[DeadLetter] = []
+    raw: list[RawRecord] = []
+    skipped = 0
+    kind = _KIND[portion.stream]
+    for record in portion.records:
+        value = record.value
+        if value is None:
+            skipped += 1
+        else:
+            try:
+                arrival, value = _arrive(kind, portion, record, value, sealer)
+                arrivals.append(arrival)
+            except Invalid as invalid:
+                dead.append(dead_letter(portion, record, invalid.reason, invalid.message, sealer))
+                value = None
+            except Exception as error:  # noqa: BLE001  a defect of ours must not hide the record: it is kept, and told
+                dead.append(dead_letter(portion, record, Reason.FOLD_ERROR, type(error).__name__, sealer))
+                value = None
+        refused = value is None and record.value is not None
+        raw.append(RawRecord(record.offset, record.timestamp, record.key, record.headers, value, refused))
+    return Decoded(portion, arrivals, dead, skipped, pack(raw))
+
+
+def dead_letter(portion: Portion, record: Record, reason: str, message: str, sealer: Sealer) -> DeadLetter:
+    """This record, refused."""
+    place = Place(portion.topic, portion.partition, record.offset)
+    value = sealer.seal(record.value or b"", place.topic, str(place.partition), str(place.offset)).encode()
+    return DeadLetter(record, place, reason, message, value)
+
+
+def _arrive(
+    kind: type[CaseEvent] | type[ReviewEvent], portion: Portion, record: Record, value: bytes, sealer: Sealer
+) -> tuple[Arrival, bytes]:
+    """The event of a record, and its bytes as they may be kept: with the reviewer sealed."""
+    appended_at = EPOCH + timedelta(milliseconds=record.timestamp)
+    ce_id, resent_at = _headers(record)
+    got: Received[Any] = read(kind, value, appended_at, ce_id, resent_at)
+    flags = got.flags
+    if kind is ReviewEvent:
+        value = _seal_reviewer(got.event, got.event_id, value, sealer)
+        if got.event.reason_codes:
+            flags = tuple(sorted((*flags, *reason_flags(got.event.reason_codes, got.event.satisfaction))))
+    place = Place(portion.topic, portion.partition, record.offset)
+    entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags)
+    return Arrival(key_of(got.event, got.event_id), entry), value
+
+
+def _headers(record: Record) -> tuple[str | None, str | None]:
+    """`ce_id` and `hcp_received_at`, if they are there."""
+    ce_id = resent_at = None
+    for name, value in record.headers:
+        if name == "ce_id" and value is not None:
+            ce_id = _text(name, value)
+        elif name == "hcp_received_at" and value is not None:
+            resent_at = _text(name, value)
+    return ce_id, resent_at
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Invalid(Reason.WRONG_TYPE, f"the header {name} is not UTF-8") from None
+
+
+def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Sealer) -> bytes:
+    """Seal what a foreign sender left open; a clear copy is never stored."""
+    reviewer = event.reviewer
+    if reviewer is None or (isinstance(reviewer, str) and _SEALED.fullmatch(reviewer)):
+        return value
+    if isinstance(reviewer, str):
+        reviewer = Reviewer(name=reviewer)
+    event.reviewer = sealer.seal_reviewer(event_id, reviewer.name, reviewer.phone, reviewer.id_number)
+    if not event.reviewer_mark:
+        event.reviewer_mark = sealer.mark(reviewer.phone or reviewer.id_number)
+    body: dict[str, Any] = msgspec.json.decode(value)
+    return msgspec.json.encode(body | {"reviewer": event.reviewer})
+
+
+Decoder = Callable[[Portion], Decoded]

@@ -1,0 +1,96 @@
+"""The outbox: what the fold has to tell the log, written in its transaction, sent by the relay afterwards."""
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from pipeline.ledger.decode import VERSION, DeadLetter
+from pipeline.rules.fold import Change
+from pipeline.rules.settle import Settled
+from pipeline.rules.tickets import Ticket
+from schemas.events import CE_TYPE_PREFIX, TicketEvent, TicketReview
+from schemas.identifiers import derived_id
+from schemas.topics import Stream
+
+_encode = msgspec.json.Encoder().encode
+
+
+def headers_json(headers: Iterable[tuple[str, bytes | None]]) -> str:
+    """Headers as the tables keep them: [[name, base64 or null], …]."""
+    return _encode(
+        [[name, None if value is None else base64.b64encode(value).decode()] for name, value in headers]
+    ).decode()
+
+
+def headers_from(stored: list[list[str | None]]) -> list[tuple[str, bytes | None]]:
+    """The headers again."""
+    return [(str(name), None if value is None else base64.b64decode(value)) for name, value in stored]
+
+
+def ticket_rows(change: Change) -> list[dict[str, Any]]:
+    """The steps that a batch makes a dossier's tickets take: `opened`, `rerouted`, `redated`."""
+    rows = []
+    for ticket in change.tickets.values():
+        was = change.opened.get(ticket.ticket_id)
+        if was is None:
+            rows.append(_ticket_row(ticket, change.settled, "opened"))
+        elif was.dept_code != ticket.dept_code:
+            rows.append(_ticket_row(ticket, change.settled, "rerouted"))
+        elif was.opened_at != ticket.opened_at:
+            rows.append(_ticket_row(ticket, change.settled, "redated"))
+    return rows
+
+
+def _ticket_row(ticket: Ticket, settled: Settled, step: Any) -> dict[str, Any]:
+    review = ticket.review.event
+    rerouted = step == "rerouted" and settled.current is not None
+    event = TicketEvent(
+        event_id=str(derived_id(ticket.ticket_id, step, ticket.dept_code, ticket.opened_at.isoformat())),
+        ticket_id=str(ticket.ticket_id),
+        step=step,
+        state="new",
+        dept_code=ticket.dept_code,
+        due_at=ticket.due_at,
+        opened_at=ticket.opened_at,
+        at=settled.current.received_at if rerouted and settled.current else ticket.opened_at,
+        actor_role="system",
+        review=TicketReview(review.satisfaction, review.channel, review.reason_codes),
+    )
+    headers = cloud_headers(event.event_id, Stream.TICKET, "/worker", event.at.isoformat(), event.ticket_id)
+    return _row(Stream.TICKET, event.ticket_id.encode(), headers, _encode(event))
+
+
+def dead_letter_row(dead: DeadLetter, at: str) -> dict[str, Any]:
+    """A dead letter for `hcp.dead-letter.v1`: the original headers and where it lay, the bytes sealed."""
+    headers = dict(dead.record.headers) | {
+        "hcp_reason": dead.reason.encode(),
+        "hcp_message": dead.message.encode(),
+        "hcp_topic": dead.place.topic.encode(),
+        "hcp_partition": str(dead.place.partition).encode(),
+        "hcp_offset": str(dead.place.offset).encode(),
+        "hcp_version": VERSION.encode(),
+        "hcp_at": at.encode(),
+    }
+    return _row(Stream.DEAD_LETTER, dead.record.key, headers, dead.value)
+
+
+def cloud_headers(event_id: str, stream: Stream, source: str, time: str, subject: str) -> dict[str, bytes]:
+    """CloudEvents 1.0 in Kafka's binary mode. `time` is RFC 3339."""
+    fields = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_type": CE_TYPE_PREFIX + stream.value,
+        "ce_source": source,
+        "ce_time": time,
+        "ce_subject": subject,
+        "content-type": "application/json",
+    }
+    return {name: value.encode() for name, value in fields.items()}
+
+
+def _row(
+    stream: Stream, key: bytes | None, headers: Mapping[str, bytes | None], value: bytes
+) -> dict[str, Any]:
+    return {"stream": stream.value, "key": key, "headers": headers_json(headers.items()), "value": value}

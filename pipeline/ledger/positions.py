@@ -1,0 +1,124 @@
+"""Where the ledger stands in the log. The position moves in the transaction of its effects, and only forward."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
+
+from pipeline.rules.records import Fate
+
+TopicPartition = tuple[str, int]
+
+
+class Position(NamedTuple):
+    """Everything before `next_offset` of this topic (and this very topic: `topic_id`) is in the ledger."""
+
+    topic: str
+    partition: int
+    topic_id: str
+    next_offset: int
+
+
+class LogState(NamedTuple):
+    """A partition as the log has it now; offsets [`start`, `end`)."""
+
+    topic: str
+    partition: int
+    topic_id: str
+    start: int
+    end: int
+
+
+class MadeAnew(NamedTuple):
+    """A topic that is not the one the position belongs to. Nothing of it is folded before an officer of ops adopts it."""
+
+    position: Position
+    log: LogState
+
+    def __str__(self) -> str:
+        """What happened, and what to do."""
+        p = self.position
+        return (
+            f"{p.topic}[{p.partition}] was made anew: the ledger stands at offset {p.next_offset} of topic id {p.topic_id},"
+            f" the log has topic id {self.log.topic_id} with end {self.log.end}. Nothing of it is folded."
+            f" See what would be read with `hcp positions adopt {p.topic} --dry-run`, then adopt it."
+        )
+
+
+def lock(cursor: Cursor, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
+    """Lock and read these positions, in key order. Blocks while another transaction holds one."""
+    cursor.execute(
+        "select topic, partition, topic_id, next_offset from stream_position"
+        " where retired_at is null and (topic, partition) in"
+        " (select * from unnest(%s::text[], %s::smallint[])) order by topic, partition for update",
+        [[topic for topic, _ in partitions], [partition for _, partition in partitions]],
+    )
+    return {(row[0], row[1]): Position(*row) for row in cursor.fetchall()}
+
+
+def advance(cursor: Cursor, position: Position, end: int, fates: Mapping[Fate, int]) -> None:
+    """Move a locked position to `end` and count what became of the records up to there."""
+    cursor.execute(
+        "update stream_position set next_offset = %s, moved_at = now(), records = records + %s, stored = stored + %s,"
+        " duplicate = duplicate + %s, conflict = conflict + %s, dead_letter = dead_letter + %s, skipped = skipped + %s"
+        " where topic = %s and partition = %s and topic_id = %s",
+        [
+            end,
+            sum(fates.values()),
+            *(fates[fate] for fate in Fate),
+            position.topic,
+            position.partition,
+            position.topic_id,
+        ],
+    )
+
+
+def reconcile(cursor: Cursor, logs: Iterable[LogState]) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:
+    """Compare the log with the positions: returns where to read each partition from, and the topics made anew.
+
+    A partition without a position begins at the log's start. A log whose start lies above the position has lost records
+    to retention: that is written to `log_gap`, and reading goes on behind the loss.
+    """
+    starts: dict[TopicPartition, int] = {}
+    anew: list[MadeAnew] = []
+    logs = list(logs)
+    known = lock(cursor, [(log.topic, log.partition) for log in logs])
+    for log in logs:
+        position = known.get((log.topic, log.partition))
+        if position is None:
+            starts[log.topic, log.partition] = _begin(cursor, log)
+        elif position.topic_id != log.topic_id or log.end < position.next_offset:
+            anew.append(MadeAnew(position, log))
+        else:
+            starts[log.topic, log.partition] = _behind_loss(cursor, position, log)
+    return starts, anew
+
+
+def _begin(cursor: Cursor, log: LogState) -> int:
+    cursor.execute(
+        "insert into stream_position (topic, partition, topic_id, first_offset, next_offset)"
+        " values (%s, %s, %s, %s, %s) on conflict do nothing",
+        [log.topic, log.partition, log.topic_id, log.start, log.start],
+    )
+    return log.start
+
+
+def _behind_loss(cursor: Cursor, position: Position, log: LogState) -> int:
+    if log.start <= position.next_offset:
+        return position.next_offset
+    cursor.execute(
+        "insert into log_gap (topic, partition, topic_id, from_offset, to_offset) values (%s, %s, %s, %s, %s)"
+        " on conflict do nothing",
+        [log.topic, log.partition, log.topic_id, position.next_offset, log.start],
+    )
+    advance(cursor, position, log.start, dict.fromkeys(Fate, 0))
+    return log.start
+
+
+def adopt(cursor: Cursor, log: LogState) -> None:
+    """Let a topic that was made anew follow its predecessor: its position begins at the log's start."""
+    cursor.execute(
+        "update stream_position set retired_at = now() where topic = %s and partition = %s and retired_at is null",
+        [log.topic, log.partition],
+    )
+    _begin(cursor, log)
