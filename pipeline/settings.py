@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.rules.policy import Policy
 from schemas.topics import Stream
 
 DAY_MS = 86_400_000
@@ -83,20 +84,15 @@ class Rules(BaseModel):
     rectify_working_days: int = Field(5, ge=1)
     review_rate_target: float = Field(0.95, gt=0, le=1)
 
-    @property
-    def window(self) -> timedelta:
-        """W."""
-        return timedelta(hours=self.window_hours)
-
-    @property
-    def collection_limit(self) -> timedelta:
-        """How late a record may be collected and still be on time."""
-        return timedelta(hours=self.collection_hours)
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The county's time zone: days and working days are counted in it."""
-        return ZoneInfo(self.time_zone)
+    def policy(self) -> Policy:
+        """The same for the rules."""
+        return Policy(
+            window=timedelta(hours=self.window_hours),
+            collection_limit=timedelta(hours=self.collection_hours),
+            contact_working_days=self.contact_working_days,
+            rectify_working_days=self.rectify_working_days,
+            zone=ZoneInfo(self.time_zone),
+        )
 
 
 class Seal(BaseModel):

@@ -1,5 +1,11 @@
 """The ledger's connections: one engine a process, with the search path on the ledger's schema."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from psycopg2.extensions import connection as Connection  # noqa: N812  it is a class
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 from sqlalchemy import Engine, create_engine
 
 from pipeline.settings import Database
@@ -27,3 +33,19 @@ def engine(database: Database, name: str, *, pool_size: int = 2, **server: str) 
         pool_pre_ping=True,
         connect_args=KEEPALIVE | {"options": options, "application_name": f"hcp-{name}"},
     )
+
+
+@contextmanager
+def transaction(pool: Engine) -> Iterator[Cursor]:
+    """A cursor of psycopg2 itself, for COPY and arrays: commits at the end, rolls back on an exception."""
+    borrowed = pool.raw_connection()
+    connection = cast(Connection, borrowed.driver_connection)
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    finally:
+        borrowed.close()

@@ -112,7 +112,9 @@ class Folder:
     def _effects_one_by_one(self, cursor: Cursor, due: list[Decoded]) -> tuple[FateCounts, list[Decoded]]:
         """A record that cannot be folded becomes a dead letter; the others do not suffer for it."""
         fates: FateCounts = {}
-        due = [replace(one, dead=list(one.dead)) for one in due]  # a batch that is tried again begins as it was
+        due = [
+            replace(one, dead=list(one.dead)) for one in due
+        ]  # a batch that is tried again begins as it was
         for one in due:
             for arrival in one.arrivals:
                 cursor.execute("savepoint record")

@@ -27,13 +27,16 @@ _REVIEWS = f"""
 _decode_case = msgspec.json.Decoder(CaseEvent).decode
 
 
-def hold(cursor: Cursor, keys: Collection[Key]) -> dict[Key, Dossier]:
-    """The dossiers under these keys that exist. Locks their rows in key order; blocks while another worker has them."""
+def hold(cursor: Cursor, keys: Collection[Key], *, trust_counts: bool = True) -> dict[Key, Dossier]:
+    """The dossiers under these keys that exist. Locks their rows in key order; blocks while another worker has them.
+
+    `trust_counts`: look for reviews only where the service's row says that it has some.
+    """
     wanted = set(keys)
     held: dict[Key, Dossier] = {}
     case_nos = sorted({key.case_no for key in wanted if key.case_no})
     if case_nos:
-        _hold_cases(cursor, wanted, case_nos, held)
+        _hold_cases(cursor, wanted, case_nos, held, trust_counts=trust_counts)
     event_ids = sorted({key.event_id for key in wanted if not key.case_no})
     if event_ids:
         cursor.execute(
@@ -45,14 +48,18 @@ def hold(cursor: Cursor, keys: Collection[Key]) -> dict[Key, Dossier]:
     return held
 
 
-def _hold_cases(cursor: Cursor, wanted: set[Key], case_nos: list[str], held: dict[Key, Dossier]) -> None:
+def _hold_cases(
+    cursor: Cursor, wanted: set[Key], case_nos: list[str], held: dict[Key, Dossier], *, trust_counts: bool
+) -> None:
     cursor.execute(_SERVICES, [case_nos])
     rows = [row for row in cursor.fetchall() if Key(row[0], row[1]) in wanted]
     for row in rows:
         key = Key(row[0], row[1])
         held[key] = Dossier(key, [] if row[2] else [_case(row)])
     _hold_more(cursor, _VERSIONS, [row[0] for row in rows if row[3] > 1], held)
-    _hold_more(cursor, f"{_REVIEWS} case_no = any(%s)", [row[0] for row in rows if row[4]], held)
+    _hold_more(
+        cursor, f"{_REVIEWS} case_no = any(%s)", [row[0] for row in rows if row[4] or not trust_counts], held
+    )
 
 
 def _hold_more(cursor: Cursor, query: str, case_nos: list[str], held: dict[Key, Dossier]) -> None:

@@ -1,10 +1,11 @@
 """Where the ledger stands in the log. The position moves in the transaction of its effects, and only forward."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 
+from pipeline.log import Watermark
 from pipeline.rules.records import Fate
 
 TopicPartition = tuple[str, int]
@@ -19,21 +20,11 @@ class Position(NamedTuple):
     next_offset: int
 
 
-class LogState(NamedTuple):
-    """A partition as the log has it now; offsets [`start`, `end`)."""
-
-    topic: str
-    partition: int
-    topic_id: str
-    start: int
-    end: int
-
-
 class MadeAnew(NamedTuple):
     """A topic that is not the one the position belongs to. Nothing of it is folded before an officer of ops adopts it."""
 
     position: Position
-    log: LogState
+    log: Watermark
 
     def __str__(self) -> str:
         """What happened, and what to do."""
@@ -45,15 +36,22 @@ class MadeAnew(NamedTuple):
         )
 
 
+_SELECT = """
+    select topic, partition, topic_id, next_offset from stream_position where retired_at is null and (topic, partition)
+    in (select * from unnest(%s::text[], %s::smallint[])) order by topic, partition"""
+
+
+def read(
+    cursor: Cursor, partitions: Collection[TopicPartition], query: str = _SELECT
+) -> dict[TopicPartition, Position]:
+    """These positions, as far as there are any."""
+    cursor.execute(query, [[topic for topic, _ in partitions], [partition for _, partition in partitions]])
+    return {(row[0], row[1]): Position(*row) for row in cursor.fetchall()}
+
+
 def lock(cursor: Cursor, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
     """Lock and read these positions, in key order. Blocks while another transaction holds one."""
-    cursor.execute(
-        "select topic, partition, topic_id, next_offset from stream_position"
-        " where retired_at is null and (topic, partition) in"
-        " (select * from unnest(%s::text[], %s::smallint[])) order by topic, partition for update",
-        [[topic for topic, _ in partitions], [partition for _, partition in partitions]],
-    )
-    return {(row[0], row[1]): Position(*row) for row in cursor.fetchall()}
+    return read(cursor, partitions, f"{_SELECT} for update")
 
 
 def advance(cursor: Cursor, position: Position, end: int, fates: Mapping[Fate, int]) -> None:
@@ -73,28 +71,31 @@ def advance(cursor: Cursor, position: Position, end: int, fates: Mapping[Fate, i
     )
 
 
-def reconcile(cursor: Cursor, logs: Iterable[LogState]) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:
+def reconcile(
+    cursor: Cursor, partitions: Collection[TopicPartition], read_log: Callable[[], Iterable[Watermark]]
+) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:
     """Compare the log with the positions: returns where to read each partition from, and the topics made anew.
 
-    A partition without a position begins at the log's start. A log whose start lies above the position has lost records
+    The positions are read before the log, which they cannot outrun; a partition without a position begins at the log's start. A log whose start lies above the position has lost records
     to retention: that is written to `log_gap`, and reading goes on behind the loss.
     """
     starts: dict[TopicPartition, int] = {}
     anew: list[MadeAnew] = []
-    logs = list(logs)
-    known = lock(cursor, [(log.topic, log.partition) for log in logs])
+    before = read(cursor, partitions)
+    logs = [log for log in read_log() if (log.topic, log.partition) in partitions]
+    now = lock(cursor, partitions)
     for log in logs:
-        position = known.get((log.topic, log.partition))
-        if position is None:
-            starts[log.topic, log.partition] = _begin(cursor, log)
-        elif position.topic_id != log.topic_id or log.end < position.next_offset:
-            anew.append(MadeAnew(position, log))
+        at = log.topic, log.partition
+        if at not in now:
+            starts[at] = _begin(cursor, log)
+        elif now[at].topic_id != log.topic_id or (at in before and log.end < before[at].next_offset):
+            anew.append(MadeAnew(now[at], log))
         else:
-            starts[log.topic, log.partition] = _behind_loss(cursor, position, log)
+            starts[at] = _behind_loss(cursor, now[at], log)
     return starts, anew
 
 
-def _begin(cursor: Cursor, log: LogState) -> int:
+def _begin(cursor: Cursor, log: Watermark) -> int:
     cursor.execute(
         "insert into stream_position (topic, partition, topic_id, first_offset, next_offset)"
         " values (%s, %s, %s, %s, %s) on conflict do nothing",
@@ -103,7 +104,7 @@ def _begin(cursor: Cursor, log: LogState) -> int:
     return log.start
 
 
-def _behind_loss(cursor: Cursor, position: Position, log: LogState) -> int:
+def _behind_loss(cursor: Cursor, position: Position, log: Watermark) -> int:
     if log.start <= position.next_offset:
         return position.next_offset
     cursor.execute(
@@ -115,7 +116,7 @@ def _behind_loss(cursor: Cursor, position: Position, log: LogState) -> int:
     return log.start
 
 
-def adopt(cursor: Cursor, log: LogState) -> None:
+def adopt(cursor: Cursor, log: Watermark) -> None:
     """Let a topic that was made anew follow its predecessor: its position begins at the log's start."""
     cursor.execute(
         "update stream_position set retired_at = now() where topic = %s and partition = %s and retired_at is null",

@@ -112,3 +112,16 @@ def _finish(change: Change, differences: Tally, policy: Policy) -> None:
     tally(change.dossier, change.settled, policy, differences, 1)
     if change.dossier.reviews:
         change.tickets = tickets(change.dossier, change.settled, policy)
+
+
+def reunite(dossier: Dossier, policy: Policy) -> Changes:
+    """Match a service and a review that were settled apart (the sweep found them). Takes over the dossier; else pure."""
+    differences: Tally = {}
+    cases, reviews = Dossier(dossier.key, cases=dossier.cases), Dossier(dossier.key, reviews=dossier.reviews)
+    settled_cases, settled_reviews = settle(cases, policy), settle(reviews, policy)
+    tally(cases, settled_cases, policy, differences, -1)
+    tally(reviews, settled_reviews, policy, differences, -1)
+    stored = {review_id(entry): review_state(entry, settled_reviews) for entry in dossier.reviews}
+    change = Change(dossier, new=False, stored=stored, opened=tickets(reviews, settled_reviews, policy))
+    _finish(change, differences, policy)
+    return Changes([change], changed(differences), {})

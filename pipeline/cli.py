@@ -1,0 +1,76 @@
+"""`hcp migrate | topics | worker | verify | positions`: the pipeline's commands."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from pipeline.settings import load
+
+app = typer.Typer(no_args_is_help=True)
+positions = typer.Typer(help="Where the ledger stands in the log.", no_args_is_help=True)
+app.add_typer(positions, name="positions")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schemas up to date and load the catalogue."""
+    from pipeline.ledger.migrate import upgrade
+
+    upgrade(load().database)
+    typer.echo("schemas are up to date")
+
+
+@app.command()
+def topics() -> None:
+    """Declare the four topics, as far as they are missing."""
+    from pipeline.log import declare_topics
+
+    created = declare_topics(load().kafka)
+    typer.echo("created: " + ", ".join(created) if created else "all four topics are there")
+
+
+@app.command()
+def worker() -> None:
+    """Fold the log into the ledger until told to stop."""
+    from pipeline.worker.app import run
+
+    raise typer.Exit(run(load()))
+
+
+@app.command()
+def verify(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Recompute the counters from the rows and check the invariants; exit 1 with the list of what is wrong."""
+    from pipeline.ledger.verify import verify as run_verify
+
+    findings = run_verify(load())
+    if as_json:
+        typer.echo(json.dumps([finding._asdict() for finding in findings], ensure_ascii=False))
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+        typer.echo("the ledger is whole" if not findings else f"{len(findings)} findings")
+    raise typer.Exit(1 if findings else 0)
+
+
+@positions.command("list")
+def list_positions() -> None:
+    """Each topic and partition: the log's start and end, the ledger's position, the topic ids of both."""
+    from pipeline.ledger.adopting import survey
+
+    for line in survey(load()):
+        typer.echo(str(line))
+
+
+@positions.command()
+def adopt(
+    topic: str,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be read, change nothing.")
+    ] = False,
+) -> None:
+    """Let a topic that was made anew follow its predecessor: the worker folds it from its start."""
+    from pipeline.ledger.adopting import adopt_topic
+
+    for line in adopt_topic(load(), topic, dry_run=dry_run):
+        typer.echo(line)

@@ -1,0 +1,25 @@
+"""Who runs, and what last went wrong: the heartbeats in `office.component`."""
+
+from sqlalchemy import Connection, case, func, literal
+from sqlalchemy.dialects.postgresql import insert
+
+from pipeline.ledger.tables import component
+
+
+def beat(connection: Connection, name: str, state: str, error: str = "") -> None:
+    """Say that `name` lives. A new error is remembered with its time; none leaves the last one standing. Blocks."""
+    row = insert(component).values(
+        name=name, state=state, error=error, error_at=func.now() if error else None
+    )
+    said = literal(bool(error))
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["name"],
+            set_={
+                "state": state,
+                "at": func.now(),
+                "error": case((said, error), else_=component.c.error),
+                "error_at": case((said, func.now()), else_=component.c.error_at),
+            },
+        )
+    )

@@ -1,0 +1,250 @@
+"""The worker, composed: Faust brings portions, the folding writes them, watch, sweep and relay stand behind it."""
+
+import asyncio
+import logging
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import faust
+import psycopg2
+from faust.types import TP
+from kafka.errors import KafkaError
+from sqlalchemy.exc import DBAPIError
+from yarl import URL
+
+from pipeline import metrics
+from pipeline.ledger import components
+from pipeline.ledger.engine import engine
+from pipeline.ledger.fold import Folder
+from pipeline.ledger.positions import TopicPartition
+from pipeline.ledger.sweep import sweep
+from pipeline.sealing import Sealer
+from pipeline.settings import Kafka, Settings
+from pipeline.worker.folding import Folding
+from pipeline.worker.relay import Relay
+from pipeline.worker.slot import Slot
+from pipeline.worker.transport import Transport
+from pipeline.worker.watch import Watch
+from schemas.topics import INPUTS
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 5.0
+COMMIT_SECONDS = 5.0
+RECENT = timedelta(days=3)
+"""What the sweep looks at each time; once in 60 times it looks at everything."""
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+SESSION = {
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "10s",
+    "statement_timeout": "60s",
+    "tcp_user_timeout": "15s",
+}
+"""A worker that was stopped in a transaction lets go of its locks after these."""
+
+
+class Portions(faust.Schema):  # type: ignore[misc]  # Faust is seen as untyped
+    """Hands a portion to the agent as it is."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002  Faust's signature
+        """Portions have no key."""
+        return None
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002  Faust's signature
+        """The portion."""
+        return message.value
+
+
+class Worker:
+    """One worker process. Building it claims a slot of the ledger (blocks; raises Stop when none is free)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ledger = engine(settings.database, "worker", pool_size=4, **SESSION)
+        self.slot = Slot(self.ledger, settings.worker.slots)
+        self.folder = Folder(settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number)
+        self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records)
+        self.watch = Watch(self.ledger, settings.kafka, self.folding)
+        self.relay = Relay(self.ledger, settings.kafka)
+        self.fatal: BaseException | None = None
+        self._stopping = threading.Event()
+        self.app = self._compose()
+
+    @property
+    def name(self) -> str:
+        """How this worker is called in `office.component`."""
+        return f"worker-{self.slot.number}"
+
+    def _compose(self) -> Any:
+        app = faust_app(self.settings, f"{self.settings.worker.group}-{self.slot.number}")
+        app.ledger_positions = self._positions
+        topic = app.topic(*app.streams_by_topic, schema=Portions(), acks=False)
+
+        @app.agent(topic, name="fold")  # type: ignore[untyped-decorator]  # Faust is seen as untyped
+        async def fold(portions: Any) -> None:
+            async for portion in portions:
+                await self.folding.take_in(portion)
+
+        for task in (self.folding.run, self._watch, self._sweep, self._heartbeat, self._commit, self._relay):
+            app.task(self._fatal(app, task))
+        return app
+
+    def _fatal(self, app: Any, task: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """A task whose end is the worker's: the error is told, and the process stops."""
+
+        async def run() -> None:
+            try:
+                await task()
+            except Exception as error:
+                self.fatal = error
+                log.exception("worker_stops", extra={"task": task.__name__})
+                await app.crash(error)
+
+        return run
+
+    async def _seek(self, starts: Mapping[TopicPartition, int]) -> None:
+        await self.app.consumer.seek_wait({TP(*at): offset for at, offset in starts.items()})
+
+    async def _positions(self, assigned: set[TP]) -> Mapping[TP, int]:
+        """Where the ledger stands; nothing while it is away: the fold drops or sends back what does not fit."""
+        try:
+            starts = await self.watch.starts([(tp.topic, tp.partition) for tp in assigned])
+        except Exception:
+            log.exception("positions_unknown")
+            return {}
+        self.folding.expect(starts)
+        return {TP(*at): offset for at, offset in starts.items()}
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.worker.watch_seconds)
+            await self._guarded("watch", self._check)
+
+    async def _check(self) -> None:
+        again = await self.watch.check(self.app.consumer)
+        if again:
+            log.warning("reader_astray", extra={"seeks": again})
+            self.folding.expect(again)
+            await self._seek(again)
+
+    async def _sweep(self) -> None:
+        turn = 0
+        while True:
+            since = BEGINNING if turn % 60 == 0 else datetime.now(UTC) - RECENT
+            await self._guarded("sweep", partial(asyncio.to_thread, self.sweep_once, since))
+            turn += 1
+            await asyncio.sleep(self.settings.worker.sweep_seconds)
+
+    def sweep_once(self, since: datetime) -> None:
+        """One sweep. Blocks."""
+        repaired = sweep(self.ledger, self.folder, since)
+        if repaired:
+            log.error("missed_matches_repaired", extra={"services": len(repaired)})
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await self._guarded("heartbeat", partial(asyncio.to_thread, self._beat))
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    def _beat(self) -> None:
+        self.slot.keep()
+        anew = "; ".join(str(one) for one in self.watch.made_anew)
+        error = anew or self.folding.last_error or self.relay.last_error
+        with self.ledger.begin() as connection:
+            components.beat(connection, self.name, "blocked" if anew else "running", error)
+
+    async def _commit(self) -> None:
+        """Tell Kafka how far we are, for the eyes of its own tools; nothing here reads it."""
+        told: dict[TopicPartition, int] = {}
+        while True:
+            await asyncio.sleep(COMMIT_SECONDS)
+            news = {at: offset for at, offset in self.folding.folded_to.items() if told.get(at) != offset}
+            mine = self.app.consumer.assignment()
+            news = {at: offset for at, offset in news.items() if TP(*at) in mine}
+            if news and await self.app.consumer._commit({TP(*at): offset for at, offset in news.items()}):  # noqa: SLF001
+                told.update(news)
+
+    async def _relay(self) -> None:
+        try:
+            await asyncio.to_thread(self.relay.run, self._stopping)
+        finally:
+            self._stopping.set()
+
+    async def _guarded(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
+        """Do it; the database or the log may be away for a while, which is told and tried again next time."""
+        try:
+            await act()
+        except (DBAPIError, psycopg2.Error, KafkaError, OSError) as error:
+            log.warning("away", extra={"task": what, "error": type(error).__name__})
+
+    def close(self) -> None:
+        """After the app has stopped."""
+        self._stopping.set()
+        self.folding.close()
+        with self.ledger.begin() as connection:
+            components.beat(connection, self.name, "stopped", "")
+        self.slot.close()
+        self.ledger.dispose()
+
+
+def run(settings: Settings) -> int:
+    """Run a worker until SIGTERM or SIGINT; returns the exit code. Blocks. Raises Stop before it runs."""
+    worker = Worker(settings)
+    metrics.serve(settings.worker.metrics_port)
+    try:
+        faust.Worker(worker.app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
+    except SystemExit as end:
+        return 1 if worker.fatal else int(end.code or 0)
+    finally:
+        worker.close()
+    return 1 if worker.fatal else 0
+
+
+def _credentials(kafka: Kafka) -> Any:
+    """What Faust is told about security; None for plain text."""
+    if kafka.security_protocol == "PLAINTEXT":
+        return None
+    tls = (
+        ssl.create_default_context(cafile=kafka.ssl_cafile)
+        if kafka.security_protocol.endswith("SSL")
+        else None
+    )
+    if kafka.security_protocol == "SSL":
+        return faust.SSLCredentials(tls)
+    return faust.SASLCredentials(
+        username=kafka.sasl_username,
+        password=kafka.sasl_password.get_secret_value(),
+        ssl_context=tls,
+        mechanism=kafka.sasl_mechanism,
+    )
+
+
+def faust_app(settings: Settings, instance: str) -> Any:
+    """The Faust application. Reasons for each setting: docs/decisions/0001-batches-into-a-faust-agent.md."""
+    kafka = settings.kafka
+    url = URL(f"kafka://{kafka.bootstrap_servers.replace(',', ';')}")
+    app = faust.App(
+        settings.worker.group,
+        broker=str(url),
+        broker_credentials=_credentials(kafka),
+        consumer_group_instance_id=instance,
+        consumer_auto_offset_reset="earliest",
+        broker_max_poll_records=settings.worker.batch_records,
+        broker_session_timeout=10,
+        broker_heartbeat_interval=3,
+        broker_rebalance_timeout=15,
+        stream_buffer_maxsize=4,
+        stream_wait_empty=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        store="memory://",
+        web_enabled=False,
+    )
+    app.transport = Transport([url], app)
+    app.streams_by_topic = {kafka.topic(stream): stream for stream in INPUTS}
+    return app

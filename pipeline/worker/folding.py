@@ -1,0 +1,177 @@
+"""From portions to transactions: one thread decodes the next batch while another writes the last."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
+from sqlalchemy import Engine, PoolProxiedConnection
+
+from pipeline import metrics
+from pipeline.ledger.decode import Decoded, decode
+from pipeline.ledger.failures import Failure, Stop, classify
+from pipeline.ledger.fold import Folded, Folder
+from pipeline.ledger.portion import Portion
+from pipeline.ledger.positions import TopicPartition
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 5.0
+UNIQUE_TRIES = 20
+"""A pair that meets at the service's row needs one more try; 20 in a row are no meeting, but a defect."""
+
+Seek = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+
+
+class Folding:
+    """Takes portions in, folds them in batches, sends the reader back when there is a gap.
+
+    `seek` is awaited with the offsets to read again from. `blocked` holds the partitions of topics that were made anew:
+    nothing of them is folded.
+    """
+
+    def __init__(self, folder: Folder, ledger: Engine, seek: Seek, batch_records: int) -> None:
+        self._folder = folder
+        self._ledger = ledger
+        self._seek = seek
+        self._batch_records = batch_records
+        self._intake: asyncio.Queue[Portion] = asyncio.Queue(maxsize=16)
+        self._decoded: asyncio.Queue[list[Decoded]] = asyncio.Queue(maxsize=1)
+        self._decoder = ThreadPoolExecutor(1, "decode")
+        self._writer = ThreadPoolExecutor(1, "write")
+        self._connection: PoolProxiedConnection | None = None
+        self._expected: dict[TopicPartition, int] = {}
+        self._at_work = 0
+        self.blocked: set[TopicPartition] = set()
+        self.folded_to: dict[TopicPartition, int] = {}
+        self.last_error = ""
+
+    async def take_in(self, portion: Portion) -> None:
+        """Hand over a portion; waits while there is enough to do."""
+        await self._intake.put(portion)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was taken in still waits for its transaction."""
+        return self._intake.empty() and self._at_work == 0
+
+    def expect(self, starts: Mapping[TopicPartition, int]) -> None:
+        """After a seek: portions that lie behind these offsets are still on their way and are dropped."""
+        self._expected.update(starts)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Stop when only a person can help."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._decode_batches())
+            tasks.create_task(self._fold_batches())
+
+    def close(self) -> None:
+        """Give back threads and connection; a transaction under way ends first."""
+        self._decoder.shutdown(cancel_futures=True)
+        self._writer.shutdown(cancel_futures=True)
+        self._drop_connection()
+
+    async def _decode_batches(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = self._wanted(await self._gather())
+            if batch:
+                self._at_work += 1
+                await self._decoded.put(await loop.run_in_executor(self._decoder, self._decode, batch))
+
+    async def _gather(self) -> list[Portion]:
+        """One portion, and what else is there already, up to a batch."""
+        batch = [await self._intake.get()]
+        records = len(batch[0].records)
+        while records < self._batch_records and not self._intake.empty():
+            batch.append(self._intake.get_nowait())
+            records += len(batch[-1].records)
+        return batch
+
+    def _wanted(self, batch: Sequence[Portion]) -> list[Portion]:
+        wanted = []
+        for portion in batch:
+            partition = portion.topic, portion.partition
+            expected = self._expected.get(partition)
+            if partition in self.blocked or (expected is not None and portion.start > expected):
+                metrics.PORTIONS_DROPPED.inc()
+                continue
+            self._expected.pop(partition, None)
+            wanted.append(portion)
+        return wanted
+
+    async def _fold_batches(self) -> None:
+        while True:
+            decoded = await self._decoded.get()
+            folded = await self._until_folded(decoded)
+            for one in decoded:
+                partition = one.portion.topic, one.portion.partition
+                if partition not in folded.seeks:
+                    self.folded_to[partition] = one.portion.end
+            if folded.seeks:
+                log.warning("gap", extra={"seeks": folded.seeks})
+                metrics.SEEKS.inc(len(folded.seeks))
+                self.expect(folded.seeks)
+                await self._seek(folded.seeks)
+            self._at_work -= 1
+
+    async def _until_folded(self, decoded: list[Decoded]) -> Folded:
+        """Try until the batch is in the ledger; heartbeats go on meanwhile."""
+        loop = asyncio.get_running_loop()
+        pause, tries = FIRST_PAUSE, 0
+        while True:
+            began = monotonic()
+            try:
+                folded = await loop.run_in_executor(self._writer, self._fold, decoded)
+            except Exception as error:  # noqa: BLE001  classified: everything but the expected stops the worker
+                tries += 1
+                self._judge(error, tries)
+                metrics.RETRIES.labels(cause=_cause(error)).inc()
+                longest = FIRST_PAUSE if classify(error) is Failure.RETRY_NOW else pause
+                await asyncio.sleep(random.uniform(longest / 2, longest))
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            metrics.FOLD_SECONDS.observe(monotonic() - began)
+            metrics.BATCH_RECORDS.observe(folded.records)
+            metrics.LAST_FOLD.set_to_current_time()
+            self.last_error = ""
+            return folded
+
+    def _judge(self, error: Exception, tries: int) -> None:
+        """Remember the error; raise Stop if another try cannot help."""
+        failure = classify(error)
+        self.last_error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        log.warning("fold_failed", extra={"cause": _cause(error), "tries": tries, "failure": failure.value})
+        if failure is Failure.RETRY_LATER:
+            return
+        if failure is Failure.RETRY_NOW and tries < UNIQUE_TRIES:
+            return
+        raise Stop(
+            f"the fold cannot go on: {self.last_error}. Nothing is lost: the position stands before this batch."
+            " Is the schema up to date (`hcp migrate`)? Else report this with the worker's log."
+        ) from error
+
+    def _decode(self, batch: Sequence[Portion]) -> list[Decoded]:
+        return [decode(portion, self._folder.sealer) for portion in batch]
+
+    def _fold(self, decoded: list[Decoded]) -> Folded:
+        if self._connection is None:
+            self._connection = self._ledger.raw_connection()
+        try:
+            return self._folder.fold(self._connection.driver_connection, decoded)  # type: ignore[arg-type]  # psycopg2's
+        except Exception as error:
+            if classify(error) is Failure.RETRY_LATER:
+                self._drop_connection()
+            raise
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection = None
+
+
+def _cause(error: BaseException) -> str:
+    return getattr(error, "pgcode", None) or type(error).__name__

@@ -1,0 +1,58 @@
+"""A worker's slot: its static membership of the consumer group, claimed with an advisory lock of the session.
+
+A killed worker that comes back under its slot takes over without a rebalance; two processes under one id would steal
+partitions from each other for ever, so the id is held as long as the session lives.
+"""
+
+from sqlalchemy import Connection, Engine, text
+
+from pipeline.ledger.failures import Stop
+
+_CLASS = 0x686370  # advisory locks of slots
+
+
+class Slot:
+    """A claimed slot: `number` from 0."""
+
+    def __init__(self, ledger: Engine, slots: int) -> None:
+        """Claim the first free slot. Blocks. Raises Stop when none is free, OperationalError when the database is away."""
+        self._connection: Connection = ledger.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self.number = self._claim(slots)
+
+    def _claim(self, slots: int) -> int:
+        for number in range(slots):
+            if self._try(number):
+                return number
+        self._connection.close()
+        raise Stop(f"all {slots} slots are taken: so many workers run already (HCP_WORKER__SLOTS)")
+
+    def _try(self, number: int) -> bool:
+        return bool(
+            self._connection.scalar(
+                text("select pg_try_advisory_lock(:class, :slot)"), {"class": _CLASS, "slot": number}
+            )
+        )
+
+    def close(self) -> None:
+        """Free the slot."""
+        self._connection.close()
+
+    def keep(self) -> None:
+        """Check that the slot is still ours, or claim it again after the database was away. Blocks.
+
+        Raises Stop when somebody else has it by now, OperationalError while the database is away.
+        """
+        if self._connection.invalidated or self._connection.closed:
+            self._reconnect()
+        try:
+            self._connection.scalar(text("select 1"))
+        except Exception:
+            self._connection.invalidate()
+            raise
+
+    def _reconnect(self) -> None:
+        engine = self._connection.engine
+        self._connection.close()
+        self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if not self._try(self.number):
+            raise Stop(f"slot {self.number} was taken over by another worker while the database was away")

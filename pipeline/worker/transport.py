@@ -1,0 +1,137 @@
+"""Faust's Kafka transport, three things changed: in what portions records come, where reading starts, what is read.
+
+Portions: one object for all records of a partition in a poll, with the range of the log that they cover, so that holes
+(transaction markers, aborted records, compaction) are known to be no losses. Start: the ledger's positions. Read: committed
+records only, which Faust does not offer outside `exactly_once`. See docs/decisions/0001-batches-into-a-faust-agent.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.structs import ConsumerRecord
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from pipeline.ledger.portion import Portion, Record
+
+
+@dataclass(slots=True)
+class PortionRecord:
+    """A portion in the shape of a Kafka record, which is all that Faust looks at."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: Portion
+    timestamp: int | None = None
+    timestamp_type: int = 1
+    headers: tuple[()] = ()
+    key: None = None
+    checksum: None = None
+    serialized_key_size: int = 0
+    serialized_value_size: int = 0
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What has been handed on of a partition: everything before `covered`, while the reader stands at `position`."""
+
+    covered: int
+    position: int
+
+
+@dataclass(slots=True)
+class Ranges:
+    """Which range of the log each poll covers. A poll that finds only markers leaves its range to the next one."""
+
+    _seen: dict[TP, Coverage] = field(default_factory=dict)
+
+    def begin(self, tp: TP, position: int) -> int:
+        """Where the range of this poll begins, given the reader's position before it."""
+        seen = self._seen.get(tp)
+        if seen is None or seen.position != position:  # the first poll, or somebody sought
+            seen = self._seen[tp] = Coverage(position, position)
+        return seen.covered
+
+    def end(self, tp: TP, position: int) -> None:
+        """Everything before `position` is handed on."""
+        self._seen[tp] = Coverage(position, position)
+
+
+class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is seen as untyped
+    """The thread that polls."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ranges = Ranges()
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: Any,
+        timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
+        max_records: int | None = None,
+    ) -> dict[TP, list[PortionRecord]]:
+        before = self._positions(consumer)
+        begins = {tp: self._ranges.begin(tp, position) for tp, position in before.items()}
+        polled = await super()._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=max_records
+        )
+        after = self._positions(consumer)
+        moved = {tp for tp, begin in begins.items() if after.get(tp, begin) > begin}
+        return {tp: [self._portion(tp, begins[tp], after[tp], polled.get(tp, []))] for tp in moved}
+
+    def _portion(self, tp: TP, start: int, end: int, records: list[ConsumerRecord]) -> PortionRecord:
+        self._ranges.end(tp, end)
+        portion = Portion(
+            self.app.streams_by_topic[tp.topic],
+            tp.topic,
+            tp.partition,
+            start,
+            end,
+            [_record(r) for r in records],
+        )
+        return PortionRecord(tp.topic, tp.partition, end - 1, portion)
+
+    @staticmethod
+    def _positions(consumer: Any) -> dict[TP, int]:
+        """Where aiokafka stands in each assigned partition, as far as it knows."""
+        subscription = consumer._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        if assignment is None:
+            return {}
+        states = {tp: assignment.state_value(tp) for tp in assignment.tps}
+        return {
+            TP(tp.topic, tp.partition): s._position
+            for tp, s in states.items()
+            if s and s._position is not None
+        }
+
+
+def _record(record: ConsumerRecord) -> Record:
+    return Record(record.offset, record.timestamp, record.key, tuple(record.headers), record.value)
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is seen as untyped
+    """The consumer: reading starts where the ledger stands."""
+
+    def _new_consumer_thread(self) -> Thread:
+        return Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to the ledger's positions; Faust calls this after each rebalance."""
+        positions: Mapping[TP, int] = await self.app.ledger_positions(self.assignment())
+        await self.seek_wait(positions)
+        return positions
+
+
+class Transport(driver.Transport):  # type: ignore[misc]  # Faust is seen as untyped
+    """Set with `app.transport = Transport([url], app)`. The app has `streams_by_topic` and `ledger_positions`."""
+
+    Consumer = Consumer

@@ -1,0 +1,54 @@
+"""The watch: compares log, ledger and reader without waiting for a record.
+
+A database restored on a quiet Sunday, a lost batch with nothing behind it, a head cut by retention, a topic made anew:
+each is noticed within `watch_seconds`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from faust.types import TP
+from sqlalchemy import Engine
+
+from pipeline import log as kafka_log
+from pipeline.ledger.engine import transaction
+from pipeline.ledger.positions import MadeAnew, TopicPartition, reconcile
+from pipeline.settings import Kafka
+from pipeline.worker.folding import Folding
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Knows the ledger's positions and the log's ends. `made_anew` holds the topics that nothing is folded of."""
+
+    def __init__(self, ledger: Engine, kafka: Kafka, folding: Folding) -> None:
+        self._ledger = ledger
+        self._kafka = kafka
+        self._folding = folding
+        self.made_anew: list[MadeAnew] = []
+
+    async def starts(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Where to read each of these partitions from; none of a topic that was made anew."""
+        starts, anew = await asyncio.to_thread(self._reconcile, set(partitions))
+        for one in anew:
+            if one not in self.made_anew:
+                log.error("topic_made_anew", extra={"advice": str(one)})
+        self.made_anew = anew
+        self._folding.blocked = {(one.position.topic, one.position.partition) for one in anew}
+        return starts
+
+    async def check(self, consumer: Any) -> Mapping[TopicPartition, int]:
+        """What must be read again, because the reader stands elsewhere than the ledger and nothing is on its way."""
+        idle = self._folding.idle
+        starts = await self.starts([(tp.topic, tp.partition) for tp in consumer.assignment()])
+        if not idle or not self._folding.idle:
+            return {}
+        stand = {at: await consumer.position(TP(*at)) for at in starts}
+        return {at: start for at, start in starts.items() if stand[at] is not None and stand[at] != start}
+
+    def _reconcile(self, partitions: set[TopicPartition]) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:
+        with transaction(self._ledger) as cursor:
+            return reconcile(cursor, partitions, lambda: kafka_log.watermarks(self._kafka))
