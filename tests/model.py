@@ -1,0 +1,136 @@
+"""The ledger in plain Python: dictionaries, nothing clever, obviously right. The fold must agree with it.
+
+It reads the same arrivals as the fold and recomputes everything from all of them, so order and repetition cannot matter.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipeline.rules.fold import Arrival
+from schemas.events import CaseEvent
+
+DAY = timedelta(hours=24)
+ZONE = ZoneInfo("Asia/Shanghai")
+SERVICE = tuple[str, int, str]
+
+
+@dataclass
+class Model:
+    """`copies`: (natural key, event id, digest) → every arrival of that event."""
+
+    copies: dict[tuple[Any, ...], list[Arrival]] = field(default_factory=lambda: defaultdict(list))
+
+    def read(self, arrival: Arrival) -> None:
+        """Take one arrival in."""
+        event = arrival.entry.event
+        natural = "case" if isinstance(event, CaseEvent) else event.review_no
+        self.copies[(*arrival.key, natural, arrival.entry.event_id, arrival.entry.digest)].append(arrival)
+
+    def received(self, identity: tuple[Any, ...]) -> datetime:
+        """The least of all copies."""
+        return min(arrival.entry.received_at for arrival in self.copies[identity])
+
+    def services(self) -> set[SERVICE]:
+        """Every key that something was said about."""
+        return {identity[:3] for identity in self.copies}
+
+    def under(self, service: SERVICE, natural: object) -> list[tuple[Any, ...]]:
+        """The distinct events of one kind under a key."""
+        return [identity for identity in self.copies if identity[:3] == service and identity[3] == natural]
+
+    def event(self, identity: tuple[Any, ...]) -> Any:
+        """What was said."""
+        return self.copies[identity][0].entry.event
+
+    def current(self, service: SERVICE) -> Any:
+        """The case whose content holds: the greatest (received_at, event_id, digest)."""
+        cases = self.under(service, "case")
+        return max(cases, key=lambda i: (self.received(i), i[4], i[5]), default=None)
+
+    def effective(self, service: SERVICE, review_no: int) -> Any:
+        """The review that counts: the least (is default, received_at, event_id, digest)."""
+        reviews = self.under(service, review_no)
+        return min(
+            reviews,
+            key=lambda i: (self.event(i).channel == "default", self.received(i), i[4], i[5]),
+            default=None,
+        )
+
+    def outcome(self, service: SERVICE) -> str | None:
+        """matched, matched_late; None while the pair is not whole."""
+        case, review = self.current(service), self.effective(service, 1)
+        if case is None or review is None:
+            return None
+        first_received = min(self.received(i) for i in self.under(service, "case"))
+        limit = max(self.event(case).served_at, self.event(review).submitted_at) + DAY
+        return "matched" if first_received <= limit and self.received(review) <= limit else "matched_late"
+
+    def open_since(self, service: SERVICE) -> datetime | None:
+        """Since when one half waits for the other."""
+        case, review = self.current(service), self.effective(service, 1)
+        if case is None:
+            return self.event(review).submitted_at if review else None
+        real = review is not None and self.event(review).channel != "default"
+        return None if real else self.event(case).served_at
+
+    def fates(self) -> Counter[str]:
+        """How many records met which fate, over all topics."""
+        fates: Counter[str] = Counter()
+        for service in self.services():
+            for natural in ("case", 1, 2):
+                distinct = self.under(service, natural)
+                real = [i for i in distinct if natural != "case" and self.event(i).channel != "default"]
+                conflicts = max(0, len(real) - 1) if service[0] else 0
+                fates["conflict"] += conflicts
+                fates["stored"] += len(distinct) - conflicts
+                fates["duplicate"] += sum(len(self.copies[i]) - 1 for i in distinct)
+        return fates
+
+    def tickets(self) -> dict[tuple[Any, ...], tuple[str, datetime]]:
+        """Each distinct bad review → the department it goes to, and when it was opened."""
+        tickets = {}
+        for identity in self.copies:
+            if identity[3] != "case" and self.event(identity).satisfaction <= 2:
+                case = self.current(identity[:3]) if identity[0] else None
+                dept = self.event(case).dept_code if case else self.event(identity).dept_code or "610326"
+                tickets[identity] = (dept, self.received(identity))
+        return tickets
+
+    def counters(self) -> Counter[str]:
+        """The sums of the running counters over all days, departments and modes."""
+        sums: Counter[str] = Counter()
+        for service in self.services():
+            case, review = self.current(service), self.effective(service, 1)
+            if case is not None:
+                sums["services"] += 1
+                sums["reviewed"] += self.open_since(service) is None
+                sums["disputed"] += len({self.event(i).dept_code for i in self.under(service, "case")}) > 1
+                first_received = min(self.received(i) for i in self.under(service, "case"))
+                sums["cases_on_time"] += first_received - self.event(case).served_at <= DAY
+            if service[0] and review is not None:
+                sums[self.outcome(service) or "unpaired"] += 1
+                self._count_level(sums, review)
+            for identity in [i for n in (1, 2) for i in self.under(service, n)]:
+                self._count_review(sums, service, identity)
+        return +sums
+
+    def _count_level(self, sums: Counter[str], review: tuple[Any, ...]) -> None:
+        event = self.event(review)
+        sums[f"{'default' if event.channel == 'default' else 'level'}_{event.satisfaction}"] += 1
+
+    def _count_review(self, sums: Counter[str], service: SERVICE, identity: tuple[Any, ...]) -> None:
+        event = self.event(identity)
+        sums["review_records"] += 1
+        sums["reviews_on_time"] += self.received(identity) - event.submitted_at <= DAY
+        if not service[0]:
+            sums["standalone" if event.review_no == 1 else "follow_ups"] += 1
+            if event.review_no == 1:
+                self._count_level(sums, identity)
+            return
+        if identity != self.effective(service, event.review_no):
+            sums["conflicts"] += event.channel != "default"
+        elif event.review_no == 2:
+            sums["follow_ups"] += 1

@@ -1,0 +1,194 @@
+"""The contract's reader: every rule of it, and every reason for a dead letter."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import REASONS, CaseEvent, Reason, ReviewEvent
+from schemas.reading import MAX_BYTES, Invalid, clean_text, digest, read
+
+APPENDED = datetime(2026, 11, 23, 2, tzinfo=UTC)
+CASE = {
+    "event_id": "e1",
+    "case_no": "A1",
+    "status": "completed",
+    "item_code": "1" * 31,
+    "dept_code": "116103260000000101",
+    "handling_mode": "online",
+    "served_at": "2026-11-23T09:00:00+08:00",
+}
+REVIEW = {
+    "event_id": "e1",
+    "case_no": "A1",
+    "satisfaction": 1,
+    "channel": "qr",
+    "submitted_at": "2026-11-23T09:00:00+08:00",
+}
+
+
+def raw(body: Any) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def review(**changes: Any) -> bytes:
+    return raw({name: value for name, value in (REVIEW | changes).items() if value is not ...})
+
+
+def case(**changes: Any) -> bytes:
+    return raw({name: value for name, value in (CASE | changes).items() if value is not ...})
+
+
+REFUSED = [
+    (b"nonsense", Reason.NOT_JSON),
+    (b"", Reason.NOT_JSON),
+    (b'{"event_id": "\xff"}', Reason.NOT_JSON),
+    (b'{"event_id": "\\ud800"}', Reason.NOT_JSON),
+    (b'\xef\xbb\xbf{"event_id": "e1"}', Reason.NOT_JSON),
+    (b'{"satisfaction": NaN}', Reason.NOT_JSON),
+    (b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", Reason.NOT_JSON),
+    (review() + review(), Reason.NOT_JSON),
+    (b"[]", Reason.NOT_AN_OBJECT),
+    (b'"text"', Reason.NOT_AN_OBJECT),
+    (b"null", Reason.NOT_AN_OBJECT),
+    (b"5", Reason.NOT_AN_OBJECT),
+    (review(comment="字" * MAX_BYTES), Reason.TOO_LARGE),
+    (review(satisfaction=...), Reason.MISSING_FIELD),
+    (review(channel=...), Reason.MISSING_FIELD),
+    (review(submitted_at=...), Reason.MISSING_FIELD),
+    (review(event_id=...), Reason.MISSING_FIELD),
+    (review(satisfaction="5"), Reason.WRONG_TYPE),
+    (review(satisfaction=5.0), Reason.WRONG_TYPE),
+    (review(satisfaction=True), Reason.WRONG_TYPE),
+    (review(satisfaction=None), Reason.WRONG_TYPE),
+    (review(case_no=17), Reason.WRONG_TYPE),
+    (review(reason_codes="115"), Reason.WRONG_TYPE),
+    (review(reason_codes=[115]), Reason.WRONG_TYPE),
+    (review(reviewer=7), Reason.WRONG_TYPE),
+    (review(submitted_at="2026-11-23 09:00:00"), Reason.WRONG_TYPE),
+    (review(submitted_at="2026-11-23T09:00:00"), Reason.WRONG_TYPE),
+    (review(submitted_at="yesterday"), Reason.WRONG_TYPE),
+    (review(submitted_at=1_700_000_000), Reason.WRONG_TYPE),
+    (review(satisfaction=0), Reason.OUT_OF_RANGE),
+    (review(satisfaction=6), Reason.OUT_OF_RANGE),
+    (review(satisfaction=10**30), Reason.OUT_OF_RANGE),
+    (review(service_no=0), Reason.OUT_OF_RANGE),
+    (review(service_no=100), Reason.OUT_OF_RANGE),
+    (review(review_no=3), Reason.OUT_OF_RANGE),
+    (review(case_no=""), Reason.OUT_OF_RANGE),
+    (review(case_no=" \u0000 "), Reason.OUT_OF_RANGE),
+    (review(case_no="A" * 65), Reason.OUT_OF_RANGE),
+    (review(event_id="e" * 65), Reason.OUT_OF_RANGE),
+    (review(reason_codes=["115"] * 17), Reason.OUT_OF_RANGE),
+    (review(comment="字" * 2001), Reason.OUT_OF_RANGE),
+    (review(device_seq=0), Reason.OUT_OF_RANGE),
+    (review(device_prev="abc"), Reason.OUT_OF_RANGE),
+    (review(channel="fax"), Reason.UNKNOWN_VALUE),
+    (review(submitted_at="1999-12-31T23:59:59Z"), Reason.TIME_OUT_OF_RANGE),
+    (review(submitted_at="2026-11-24T02:00:01Z"), Reason.TIME_OUT_OF_RANGE),
+    (review(received_at="1999-12-31T23:59:59Z"), Reason.TIME_OUT_OF_RANGE),
+]
+REFUSED_CASES = [
+    (case(case_no=...), Reason.MISSING_FIELD),
+    (case(served_at=...), Reason.MISSING_FIELD),
+    (case(status="lost"), Reason.UNKNOWN_VALUE),
+    (case(handling_mode="线上"), Reason.UNKNOWN_VALUE),
+    (case(area_code="61032"), Reason.OUT_OF_RANGE),
+    (case(dept_code=""), Reason.OUT_OF_RANGE),
+    (case(dept_code="1" * 19), Reason.OUT_OF_RANGE),
+    (case(accepted_at="2030-01-01T00:00:00Z"), Reason.TIME_OUT_OF_RANGE),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), REFUSED)
+def test_a_review_outside_the_contract_has_a_reason(value: bytes, reason: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(ReviewEvent, value, APPENDED)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(("value", "reason"), REFUSED_CASES)
+def test_a_case_outside_the_contract_has_a_reason(value: bytes, reason: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(CaseEvent, value, APPENDED)
+    assert refused.value.reason == reason
+
+
+def test_the_table_above_knows_every_reason_of_the_reader() -> None:
+    assert {reason for _, reason in REFUSED} | {Reason.ID_MISMATCH, Reason.FOLD_ERROR} == set(REASONS)
+
+
+def test_no_message_repeats_what_was_sent() -> None:
+    for value in (
+        review(channel="13800001111"),
+        review(satisfaction="13800001111"),
+        review(case_no=["13800001111"]),
+    ):
+        with pytest.raises(Invalid) as refused:
+            read(ReviewEvent, value, APPENDED)
+        assert "13800001111" not in str(refused.value)
+
+
+def test_the_header_and_the_body_must_name_the_same_event() -> None:
+    assert read(ReviewEvent, review(event_id=...), APPENDED, ce_id="h1").event_id == "h1"
+    assert read(ReviewEvent, review(), APPENDED, ce_id="e1").event_id == "e1"
+    with pytest.raises(Invalid) as refused:
+        read(ReviewEvent, review(), APPENDED, ce_id="other")
+    assert refused.value.reason == Reason.ID_MISMATCH
+
+
+def test_received_at_is_the_first_holders_and_never_in_the_future() -> None:
+    earlier, later = "2026-11-23T01:30:00Z", "2026-11-23T02:00:01Z"
+    assert read(ReviewEvent, review(), APPENDED).received_at == APPENDED
+    assert read(ReviewEvent, review(received_at=earlier), APPENDED).received_at < APPENDED
+    claimed = read(ReviewEvent, review(received_at=later), APPENDED)
+    assert claimed.received_at == APPENDED
+    assert claimed.flags == ("received_in_future",)
+    resent = read(ReviewEvent, review(received_at=earlier), APPENDED, resent_at="2026-11-23T01:00:00Z")
+    assert resent.received_at == datetime(2026, 11, 23, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("header", ["soon", "2026-11-23T01:00:00"])
+def test_a_header_that_is_no_time_is_refused(header: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(ReviewEvent, review(), APPENDED, resent_at=header)
+    assert refused.value.reason == Reason.WRONG_TYPE
+
+
+def test_an_optional_null_is_absent_and_unknown_fields_do_not_matter() -> None:
+    plain = read(ReviewEvent, review(case_no=...), APPENDED)
+    nulls = read(ReviewEvent, review(case_no=None, comment=None, reason_codes=None, shoe_size=44), APPENDED)
+    assert nulls.event.case_no is None
+    assert nulls.digest == plain.digest
+
+
+def test_text_is_stored_normalised_trimmed_and_without_control_characters() -> None:
+    got = read(ReviewEvent, review(comment=" e\u0301té\u0000\r\n好\u0085 ", case_no=" A1 "), APPENDED).event
+    assert got.comment == "\u00e9té\n好"
+    assert got.case_no == "A1"
+
+
+@given(st.text(max_size=50))
+def test_clean_text_is_its_own_fixed_point(text: str) -> None:
+    assert clean_text(clean_text(text)) == clean_text(text)
+
+
+def test_the_digest_ignores_who_received_it_and_who_reviewed() -> None:
+    one = read(ReviewEvent, review(reviewer={"phone": "1"}, received_at="2026-11-23T01:00:00Z"), APPENDED)
+    two = read(ReviewEvent, review(), APPENDED + timedelta(hours=5))
+    other = read(ReviewEvent, review(comment="x"), APPENDED)
+    assert one.digest == two.digest == digest(two.event)
+    assert other.digest != two.digest
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_event_or_have_a_reason(value: bytes) -> None:
+    for attempt in (partial(read, CaseEvent), partial(read, ReviewEvent)):
+        try:
+            attempt(value, APPENDED)
+        except Invalid as refused:
+            assert refused.reason in REASONS

@@ -1,0 +1,51 @@
+"""Arrivals as a hostile world sends them: few keys, so that they meet; few values, so that they repeat."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from pipeline.rules.fold import Arrival
+from pipeline.rules.records import Entry, Place, key_of
+from schemas.codes import Channel, HandlingMode, Status
+from schemas.events import CaseEvent, ReviewEvent
+from schemas.reading import digest
+
+T0 = datetime(2026, 11, 2, 1, tzinfo=UTC)
+times = st.sampled_from([T0 + timedelta(hours=h) for h in (0, 1, 23, 24, 25, 30, 47, 48, 49, 100)])
+event_ids = st.sampled_from(["e1", "e2", "e3", "e4"])
+case_nos = st.sampled_from(["A", "B"])
+places = st.builds(Place, st.sampled_from(["case", "review"]), st.integers(0, 1), st.integers(0, 50))
+cases = st.builds(
+    CaseEvent,
+    case_no=case_nos,
+    status=st.just(Status.COMPLETED),
+    item_code=st.just("I"),
+    dept_code=st.sampled_from(["D1", "D2"]),
+    handling_mode=st.sampled_from(list(HandlingMode)),
+    served_at=times,
+    event_id=event_ids,
+    service_no=st.integers(1, 2),
+)
+reviews = st.builds(
+    ReviewEvent,
+    satisfaction=st.integers(1, 5),
+    channel=st.sampled_from([Channel.QR, Channel.TERMINAL, Channel.DEFAULT]),
+    submitted_at=times,
+    event_id=event_ids,
+    case_no=st.one_of(st.none(), case_nos, case_nos),
+    service_no=st.integers(1, 2),
+    review_no=st.integers(1, 2),
+    dept_code=st.sampled_from(["", "D1"]),
+)
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> Arrival:
+    """One arrival; drawn again, the same event comes with another time of receipt and place."""
+    event = draw(st.one_of(cases, reviews))
+    event_id = str(event.event_id)
+    entry = Entry(event, event_id, digest(event), draw(times), draw(places))
+    return Arrival(key_of(event, event_id), entry)
+
+
+histories = st.lists(arrivals(), min_size=1, max_size=14)
