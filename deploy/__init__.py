@@ -1,0 +1,1 @@
+"""The stack in one command, and the root of the command line."""

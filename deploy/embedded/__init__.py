@@ -1,0 +1,1 @@
+"""Apache Kafka and PostgreSQL of the stack's own, on loopback."""

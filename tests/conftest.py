@@ -1,0 +1,97 @@
+"""One real Kafka and one real PostgreSQL a session; fresh topics and a fresh database for each test."""
+
+import base64
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from deploy.embedded.kafka import Kafka, fetch_jars
+from deploy.embedded.postgres import Postgres
+from pipeline.ledger.migrate import upgrade
+from pipeline.log import declare_topics
+from pipeline.settings import Settings
+from tests.wait import wait_for
+
+PASSWORD = "only-for-tests-7f3a"
+CACHE = Path(os.environ.get("HCP_STACK__DATA_DIR", ".hcp")) / "kafka" / "libs"
+SEAL_KEY = base64.b64encode(bytes(range(32))).decode()
+_number = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """No setting of the outside reaches a test."""
+    patch = pytest.MonkeyPatch()
+    for name in [name for name in os.environ if name.startswith("HCP_")]:
+        patch.delenv(name)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Path]:
+    """A folder for the session's servers."""
+    with tempfile.TemporaryDirectory(prefix="hcp-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def kafka(servers: Path) -> Iterator[Kafka]:
+    """The session's broker."""
+    fetch_jars(CACHE)
+    broker = Kafka(servers / "kafka", CACHE)
+    broker.start()
+    wait_for(broker.ready, 60, "Kafka")
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(servers: Path) -> Iterator[Postgres]:
+    """The session's database server, with a migrated database to copy."""
+    server = Postgres(servers / "postgres", PASSWORD)
+    server.start()
+    wait_for(server.ready, 60, "PostgreSQL")
+    upgrade(Settings.model_validate({"database": {"url": server.url}}).database)
+    yield server
+    server.stop()
+
+
+def settings_for(url: str, number: int, bootstrap: str = "") -> Settings:
+    """A test's settings."""
+    return Settings.model_validate(
+        {
+            "kafka": {"bootstrap_servers": bootstrap, "topic_prefix": f"t{number}."},
+            "database": {"url": url},
+            "seal": {"current": "test", "keys": {"test": SEAL_KEY}},
+            "worker": {"group": f"g{number}", "watch_seconds": 1, "sweep_seconds": 1},
+            "web": {"desk_port": 0, "exporter_port": 0},
+        }
+    )
+
+
+@pytest.fixture
+def ledger(postgres: Postgres) -> Iterator[Settings]:
+    """A fresh, migrated database."""
+    number = next(_number)
+    admin = psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/postgres")
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(f"create database t{number} template hcp")
+    yield settings_for(f"{postgres.url.rsplit('/', 1)[0]}/t{number}", number)
+    with admin.cursor() as cursor:
+        cursor.execute(f"drop database t{number} with (force)")
+    admin.close()
+
+
+@pytest.fixture
+def stack(ledger: Settings, kafka: Kafka) -> Settings:
+    """A fresh database and fresh topics."""
+    ledger.kafka.bootstrap_servers = kafka.bootstrap_servers
+    declare_topics(ledger.kafka)
+    return ledger
