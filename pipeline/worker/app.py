@@ -243,6 +243,7 @@ def faust_app(settings: Settings, instance: str) -> Any:
         topic_allow_declare=False,
         table_standby_replicas=0,
         store="memory://",
+        datadir=str(settings.stack.data_dir / "faust"),
         web_enabled=False,
     )
     app.transport = Transport([url], app)
