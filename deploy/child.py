@@ -1,21 +1,24 @@
-"""A child process that cannot outlive its parent: the kernel kills it when the thread that started it ends."""
+"""A child process of the stack: its log, its tie to its parent's life, its orderly end."""
 
-import ctypes
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
+import psutil
+
+from deploy import tether
+
 _LOG_BYTES = 10_000_000
-_libc = ctypes.CDLL(None, use_errno=True)
+_UTF8 = {"LC_ALL": "C.UTF-8"}  # else Java cannot read a path with Chinese characters
 
 
 class Child:
     """A process with a log file. `stop_with` asks it to end; `die_with` is what it gets when its parent is gone.
 
-    Linux only (PR_SET_PDEATHSIG). Start it from the main thread: the kernel watches the thread, not the process.
+    Linux only. Start it from a thread that lives as long as the parent shall: the kernel watches that thread.
+    `folder` is its working directory, `user` the `uid:gid` to become (`-`: stay), `env` adds to our environment.
     """
 
     def __init__(
@@ -25,31 +28,32 @@ class Child:
         log: Path,
         env: Mapping[str, str] | None = None,
         *,
+        folder: Path | None = None,
+        user: str = "-",
         stop_with: signal.Signals = signal.SIGTERM,
         die_with: signal.Signals = signal.SIGKILL,
     ) -> None:
-        self.name, self.args, self.log = name, list(args), log
-        self._env = {**os.environ, **(env or {})}
-        self._stop_with, self._die_with = stop_with, die_with
+        self.name, self.log = name, log
+        self.args = tether.tied(args, die_with, user)
+        self._env, self._folder = {**os.environ, **_UTF8, **(env or {})}, folder
+        self._stop_with = stop_with
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, stdout: int | None = None) -> subprocess.Popen[bytes]:
+    def start(self) -> None:
         """Start it in a session of its own, so that a Ctrl-C at the terminal reaches only its parent."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
-        parent = os.getpid()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.args,
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
-                stdout=log if stdout is None else stdout,
+                stdout=log,
                 stderr=log,
                 env=self._env,
                 start_new_session=True,
-                preexec_fn=lambda: _die_with_parent(self._die_with, parent),  # noqa: PLW1509  one system call, no locks
             )
-        return self._process
 
     @property
     def pid(self) -> int | None:
@@ -72,24 +76,46 @@ class Child:
             self._process.send_signal(self._stop_with)
 
     def stop(self, seconds: float) -> None:
-        """Ask, wait, and kill what is left after `seconds`."""
+        """Ask, wait, and kill after `seconds` what is left, with what it started. Blocks until it is gone."""
         self.ask_to_stop()
         if self._process is None:
             return
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def tail(self, lines: int = 3) -> str:
         """The last lines of its log, for an error message."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(log_end(self.log)[-lines:])
 
 
-def _die_with_parent(with_signal: signal.Signals, parent: int) -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, int(with_signal))
-    if os.getppid() != parent:  # it was gone before the kernel was told
-        os._exit(1)
+def log_end(log: Path, size: int = 8_192) -> list[str]:
+    """The lines of a log's last bytes; none if there is no log."""
+    if not log.exists():
+        return []
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - size))
+        return file.read().decode(errors="replace").splitlines()
+
+
+def end_leftovers(folder: Path, program: str, signal_number: int, seconds: float = 10) -> list[int]:
+    """End what an earlier start left running in `folder`; returns the pids. Blocks until they are gone.
+
+    A server of ours has its data's folder as working directory. Only processes called `program` are touched, not a
+    shell that stands there.
+    """
+    left = [one for one in psutil.process_iter(["name", "cwd"]) if _runs_in(one, folder, program)]
+    for one in left:
+        one.send_signal(signal_number)
+    _, stubborn = psutil.wait_procs(left, timeout=seconds)
+    for one in stubborn:
+        one.kill()
+    psutil.wait_procs(stubborn, timeout=seconds)
+    return [one.pid for one in left]
+
+
+def _runs_in(one: psutil.Process, folder: Path, program: str) -> bool:
+    where = one.info["cwd"]
+    return one.info["name"] == program and bool(where) and Path(where) == folder.resolve()

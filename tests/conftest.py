@@ -10,11 +10,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from deploy.embedded.kafka import Kafka, fetch_jars
+from deploy.embedded.jars import fetch_jars
+from deploy.embedded.kafka import Kafka
 from deploy.embedded.postgres import Postgres
 from pipeline.ledger.migrate import upgrade
 from pipeline.log import declare_topics
 from pipeline.settings import Settings
+from tests.harness import System
 from tests.wait import wait_for
 
 PASSWORD = "only-for-tests-7f3a"
@@ -95,3 +97,11 @@ def stack(ledger: Settings, kafka: Kafka) -> Settings:
     ledger.kafka.bootstrap_servers = kafka.bootstrap_servers
     declare_topics(ledger.kafka)
     return ledger
+
+
+@pytest.fixture
+def system(stack: Settings, tmp_path: Path) -> Iterator[System]:
+    """A stack, and hands to work with it."""
+    made = System(stack, tmp_path)
+    yield made
+    made.close()

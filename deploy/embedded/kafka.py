@@ -1,27 +1,31 @@
-"""Embedded Apache Kafka: jars from Maven, one process in KRaft mode, loopback only."""
+"""Embedded Apache Kafka: one process in KRaft mode (broker and controller), loopback only."""
 
-import re
-import shutil
+import signal
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from importlib.resources import files
 from pathlib import Path
+from shutil import copyfile, rmtree
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from deploy.child import Child
+from deploy.child import Child, end_leftovers
 from deploy.embedded import ports
+from deploy.embedded.jars import fetch_jars, java, version
+from deploy.embedded.whole import made_whole
 from deploy.errors import StackError
 
-VERSION = "4.3.1"
-_HERE = Path(str(files("deploy"))) / "kafka"
-MIN_JAVA = 17
+_TUNING = ("-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData", "-Djava.io.tmpdir=tmp")
+_LOGGING = "log4j2.properties"
 
 
 class Kafka:
-    """One broker and controller in `folder`, whose jars lie in `libs`."""
+    """One broker and controller in `folder`, whose jars lie in `libs`.
+
+    Kafka works in `folder`, and every path it is told is relative to that: any folder's name will do.
+    """
 
     def __init__(
         self,
@@ -44,28 +48,38 @@ class Kafka:
 
     def start(self) -> Child:
         """Prepare the folder, start the broker; `ready` tells when it answers. Raises StackError."""
-        check_java()
+        self.prepare()
+        return self.launch()
+
+    def prepare(self) -> None:
+        """All that has to be there before the broker: Java, jars, ports, a whole data folder. Blocks; raises StackError."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        run = (java(), "-cp", f"{self._libs}/*")
+        fetch_jars(self._libs)
+        end_leftovers(self._folder, "java", signal.SIGTERM)
         self.port = ports.claim(self.port, "Kafka", "HCP_STACK__KAFKA_PORT")
-        self.controller_port = ports.claim(
-            self.controller_port, "Kafka's controller", "HCP_STACK__CONTROLLER_PORT"
-        )
-        self._prepare()
-        self.child = Child(
-            "kafka",
-            [
-                *self._java(),
-                f"-Xmx{self._heap}",
-                f"-Xms{self._heap}",
-                "kafka.Kafka",
-                str(self._folder / "server.properties"),
-            ],
-            self._log,
-        )
+        controller = "HCP_STACK__CONTROLLER_PORT"
+        self.controller_port = ports.claim(self.controller_port, "Kafka's controller", controller)
+        self._make_data(run)
+        (self._folder / "server.properties").write_text(self._properties("data"))
+        copyfile(str(files("deploy") / "kafka" / _LOGGING), self._folder / _LOGGING)
+        rmtree(self._folder / "tmp", ignore_errors=True)
+        (self._folder / "tmp").mkdir()
+        memory = (f"-Xms{self._heap}", f"-Xmx{self._heap}", f"-Dlog4j2.configurationFile={_LOGGING}")
+        broker = (*run, *memory, *_TUNING, "kafka.Kafka", "server.properties")
+        self.child = Child("kafka", broker, self._log, folder=self._folder)
+
+    def launch(self) -> Child:
+        """Start the broker in the folder that was prepared. Does not block; from a thread that stays."""
+        if self.child is None:
+            raise RuntimeError("prepare comes first")
         self.child.start()
         return self.child
 
     def ready(self) -> bool:
         """Whether it answers. Blocks for a moment."""
+        if not ports.listens(self.port):  # kafka-python would leave a socket open for each try
+            return False
         try:
             KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=1_500).close()
         except KafkaError:
@@ -77,48 +91,32 @@ class Kafka:
         if self.child:
             self.child.stop(seconds)
 
-    def _java(self) -> list[str]:
-        logging = f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}"
-        return ["java", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", logging, "-cp", f"{self._libs}/*"]
-
-    def _prepare(self) -> None:
-        """Write the settings and format the data folder, whole or not at all."""
-        data = self._folder / "data"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / "server.properties").write_text(self._properties(data))
-        except OSError as error:
+    def _make_data(self, run: tuple[str, ...]) -> None:
+        """Format the data folder unless it is there, and hold it to the version that wrote it."""
+        data, ours = self._folder / "data", version(self._libs)
+        if not data.exists():
+            with made_whole(data) as draft:
+                self._format(draft.name, run)
+                (draft / "written-by").write_text(ours)
+        stamp = data / "written-by"
+        if not ((data / "meta.properties").exists() and stamp.exists()):
             raise StackError(
-                f"cannot write to {self._folder}: {error.strerror}. Is the disk full?"
-            ) from error
-        if (data / "meta.properties").exists():
-            return
-        if data.exists() and any(path.name != "bootstrap.checkpoint" for path in data.iterdir()):
-            raise StackError(
-                f"{data} holds files, but not the meta.properties of a Kafka data folder (half-written?):"
-                " restore it from a backup or move it away, or set HCP_STACK__DATA_DIR"
+                f"{data} is no whole Kafka data folder: restore it from a backup, or move it away to begin anew,"
+                " or set HCP_STACK__DATA_DIR"
             )
-        fresh = self._folder / "data.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(data, ignore_errors=True)
-        self._format(fresh)
-        fresh.rename(data)
+        if _numbers(wrote := stamp.read_text()) > _numbers(ours):
+            raise StackError(f"{data} was written by Kafka {wrote} and this is {ours}: use the newer release")
+        if wrote != ours:
+            stamp.write_text(ours)
 
-    def _format(self, fresh: Path) -> None:
+    def _format(self, data: str, run: tuple[str, ...]) -> None:
         settings = self._folder / "format.properties"
-        settings.write_text(self._properties(fresh))
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
+        settings.write_text(self._properties(data))
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--standalone")
         done = subprocess.run(
-            [
-                *self._java(),
-                "kafka.tools.StorageTool",
-                "format",
-                "-t",
-                cluster,
-                "--standalone",
-                "-c",
-                str(settings),
-            ],
+            [*run, *tool, f"--config={settings.name}"],
+            cwd=self._folder,
             capture_output=True,
             text=True,
             check=False,
@@ -128,7 +126,7 @@ class Kafka:
             why = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
             raise StackError(f"Kafka's folder {self._folder} cannot be formatted: {why}")
 
-    def _properties(self, data: Path) -> str:
+    def _properties(self, data: str) -> str:
         listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
         settings = {
             "process.roles": "broker,controller",
@@ -139,7 +137,7 @@ class Kafka:
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "PLAINTEXT",
-            "log.dirs": str(data),
+            "log.dirs": data,
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
             "transaction.state.log.replication.factor": "1",
@@ -153,43 +151,5 @@ class Kafka:
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def check_java() -> None:
-    """Raises StackError when there is no Java that runs Kafka."""
-    advice = f"install a Java runtime of version {MIN_JAVA} or later (Debian: apt-get install openjdk-17-jre-headless)"
-    if shutil.which("java") is None:
-        raise StackError(f"Kafka needs Java, and there is none: {advice}")
-    said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', said)
-    if found is None or int(found[1]) < MIN_JAVA:
-        raise StackError(
-            f"Kafka needs Java {MIN_JAVA}, this is {found[1] if found else 'of unknown version'}: {advice}"
-        )
-
-
-def fetch_jars(libs: Path) -> None:
-    """Kafka's jars into `libs` through Maven, whole or not at all; nothing to do when they are there. Blocks (20 s).
-
-    Raises StackError.
-    """
-    if libs.is_dir():
-        return
-    if shutil.which("mvn") is None:
-        raise StackError(
-            "Kafka's jars come through Maven, and there is no mvn: install Maven (Debian: apt-get install maven)"
-        )
-    fresh = libs.with_name(libs.name + ".new").resolve()
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["mvn", "-B", "-q", "-f", str(_HERE / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}",
-         "-DincludeScope=runtime"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode or not any(fresh.glob(f"kafka_2.13-{VERSION}.jar")):
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line] or [
-            "no reason given"
-        ]
-        raise StackError(
-            f"Maven could not fetch Kafka {VERSION}: {lines[0][:200]}. Is the network there? Try again."
-        )
-    fresh.rename(libs)
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in release.split(".")]

@@ -16,3 +16,10 @@ def claim(port: int, what: str, setting: str) -> int:
                 f"port {port} for {what} is taken by another program: stop that one, or set {setting} (0 = any free port)"
             ) from None
         return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there. Blocks for a second at most."""
+    with socket.socket() as caller:
+        caller.settimeout(1)
+        return caller.connect_ex(("127.0.0.1", port)) == 0
