@@ -108,7 +108,9 @@ def watermarks(kafka: Kafka, streams: Iterable[Stream] = INPUTS) -> list[Waterma
         for topic in described
         for part in topic["partitions"]
     }
-    consumer = KafkaConsumer(**client_options(kafka), isolation_level="read_committed")
+    consumer = KafkaConsumer(
+        **client_options(kafka), isolation_level="read_committed", enable_auto_commit=False
+    )
     try:
         starts, ends = consumer.beginning_offsets(list(ids)), consumer.end_offsets(list(ids))
     finally:

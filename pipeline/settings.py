@@ -2,10 +2,11 @@
 
 import base64
 import binascii
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
@@ -174,6 +175,24 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     web: Web = Web()
     stack: Stack = Stack()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The same settings for a child process: a JSON object for each branch, secrets in clear."""
+    branches = settings.model_dump(exclude_unset=True)
+    return {f"HCP_{name.upper()}": json.dumps(_clear(branch)) for name, branch in branches.items()}
+
+
+def _clear(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _clear(inner) for name, inner in value.items()}
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            return str(value)
+        case _:
+            return value
 
 
 def load() -> Settings:

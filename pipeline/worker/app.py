@@ -226,6 +226,8 @@ def _credentials(kafka: Kafka) -> Any:
 def faust_app(settings: Settings, instance: str) -> Any:
     """The Faust application. Reasons for each setting: docs/decisions/0001-batches-into-a-faust-agent.md."""
     kafka = settings.kafka
+    scratch = settings.stack.data_dir / "faust"  # Faust wants a folder; without tables it stays empty
+    scratch.mkdir(parents=True, exist_ok=True)
     url = URL(f"kafka://{kafka.bootstrap_servers.replace(',', ';')}")
     app = faust.App(
         settings.worker.group,
@@ -243,7 +245,7 @@ def faust_app(settings: Settings, instance: str) -> Any:
         topic_allow_declare=False,
         table_standby_replicas=0,
         store="memory://",
-        datadir=str(settings.stack.data_dir / "faust"),
+        datadir=str(scratch),
         web_enabled=False,
     )
     app.transport = Transport([url], app)

@@ -1,0 +1,162 @@
+"""What system tests share: events, a producer, worker processes, questions to the ledger."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaProducer
+from sqlalchemy import Engine, text
+
+from pipeline import log
+from pipeline.ledger.engine import engine
+from pipeline.settings import Settings, environment
+from schemas.identifiers import uuid7
+from schemas.topics import INPUTS, Stream
+from tests.wait import wait_for
+
+RUN_WORKER = (
+    "from pipeline.settings import load; from pipeline.worker.app import run; raise SystemExit(run(load()))"
+)
+DEPT = "116103260000000101"
+
+
+def now(**ago: float) -> str:
+    """A time of the recent past, RFC 3339."""
+    return (datetime.now(UTC) - timedelta(**ago)).isoformat()
+
+
+def case(case_no: str, **fields: Any) -> dict[str, Any]:
+    """A case event."""
+    return {
+        "event_id": str(uuid7()),
+        "case_no": case_no,
+        "status": "completed",
+        "item_code": DEPT + "0" * 13,
+        "dept_code": DEPT,
+        "handling_mode": "offline",
+        "served_at": now(minutes=5),
+    } | fields
+
+
+def review(case_no: str | None, satisfaction: int = 5, **fields: Any) -> dict[str, Any]:
+    """A review event."""
+    named = {} if case_no is None else {"case_no": case_no}
+    return {
+        "event_id": str(uuid7()),
+        "satisfaction": satisfaction,
+        "channel": "qr",
+        "submitted_at": now(minutes=1),
+        **named,
+    } | fields
+
+
+class System:
+    """A ledger, its topics, and what a test does with them."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.ledger: Engine = engine(settings.database, "test")
+        self._producer: KafkaProducer | None = None
+
+    @property
+    def producer(self) -> KafkaProducer:
+        if self._producer is None:
+            self._producer = log.producer(self.settings.kafka)
+        return self._producer
+
+    def send(self, *events: dict[str, Any], producer: KafkaProducer | None = None) -> None:
+        """Send events where they belong, by their key, and wait for the acknowledgement."""
+        for event in events:
+            stream = Stream.REVIEW if "satisfaction" in event else Stream.CASE
+            key = str(event.get("case_no") or event["event_id"])
+            self.send_raw(stream, json.dumps(event).encode(), key.encode(), producer=producer)
+
+    def send_raw(
+        self,
+        stream: Stream,
+        value: bytes | None,
+        key: bytes = b"k",
+        headers: dict[str, str] | None = None,
+        partition: int | None = None,
+        producer: KafkaProducer | None = None,
+    ) -> None:
+        """Send any bytes and wait for the acknowledgement."""
+        pairs = [(name, text_.encode()) for name, text_ in (headers or {}).items()]
+        (producer or self.producer).send(
+            self.settings.kafka.topic(stream), key=key, value=value, headers=pairs, partition=partition
+        ).get(20)
+
+    def ask(self, question: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        with self.ledger.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(question), parameters)]
+
+    def tell(self, command: str, **parameters: Any) -> None:
+        """A statement, committed."""
+        with self.ledger.begin() as connection:
+            connection.execute(text(command), parameters)
+
+    def one(self, question: str, **parameters: Any) -> Any:
+        """The first column of the first row."""
+        return self.ask(question, **parameters)[0][0]
+
+    def caught_up(self) -> bool:
+        """Whether every position stands at its log's end."""
+        ends = {(w.topic, w.partition): w.end for w in log.watermarks(self.settings.kafka, INPUTS)}
+        positions = self.ask(
+            "select topic, partition, next_offset from stream_position where retired_at is null"
+        )
+        return {(topic, partition): offset for topic, partition, offset in positions} == ends
+
+    def wait_until_caught_up(self, seconds: float = 40) -> None:
+        wait_for(self.caught_up, seconds, "the worker to catch up")
+
+    def fates(self) -> dict[str, int]:
+        """Records of each fate over all topics, zeros left out."""
+        columns = ["stored", "duplicate", "conflict", "dead_letter", "skipped"]
+        row = self.ask(
+            f"select {', '.join(f'coalesce(sum({c}), 0)::int' for c in columns)} from stream_position"
+        )[0]
+        return {name: n for name, n in zip(columns, row, strict=True) if n}
+
+    def counters(self, *names: str) -> dict[str, int]:
+        """Sums of these counters, zeros left out."""
+        row = self.ask(f"select {', '.join(f'coalesce(sum({n}), 0)::int' for n in names)} from counter")[0]
+        return {name: n for name, n in zip(names, row, strict=True) if n}
+
+    @contextmanager
+    def worker(self, code: str = "", kill: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker process; `code` runs in it first (a broken twin, an injected fault)."""
+        script = textwrap.dedent(code) + "\n" + RUN_WORKER
+        env = {name: value for name, value in os.environ.items() if not name.startswith("HCP_")}
+        with (self.folder / "worker.log").open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-c", script],
+                stdout=out,
+                stderr=out,
+                env=env | environment(self.settings),
+                cwd=self.folder,
+            )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            process.wait(30)
+
+    def log_text(self) -> str:
+        """What the workers said."""
+        return (self.folder / "worker.log").read_text(errors="replace")
+
+    def close(self) -> None:
+        if self._producer is not None:
+            self._producer.close()
+        self.ledger.dispose()
