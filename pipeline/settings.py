@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -17,7 +18,7 @@ from schemas.topics import Stream
 
 DAY_MS = 86_400_000
 SEAL_KEY_BYTES = 32
-_WEAK = frozenset({"", "postgres", "password", "secret", "changeme", "hcp", "admin", "123456"})
+WEAK = frozenset({"", "postgres", "password", "secret", "changeme", "hcp", "admin", "123456"})
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -50,7 +51,7 @@ class Kafka(BaseModel):
                 raise ValueError(
                     "HCP_KAFKA__SASL_USERNAME is missing, but HCP_KAFKA__SECURITY_PROTOCOL asks for SASL"
                 )
-            if self.sasl_password.get_secret_value().lower() in _WEAK:
+            if self.sasl_password.get_secret_value().lower() in WEAK:
                 raise ValueError("HCP_KAFKA__SASL_PASSWORD is missing or a default one")
         return self
 
@@ -196,6 +197,14 @@ def _clear(value: Any) -> Any:
 
 
 def load() -> Settings:
-    """The settings of this process: environment over the `env` file of the stack in this folder. Reads both."""
-    folder = Path(os.environ.get("HCP_STACK__DATA_DIR", ".hcp"))
-    return Settings(_env_file=folder / "env", _env_file_encoding="utf-8")
+    """The settings of this process: environment over the `env` file of the stack in this folder. Reads both.
+
+    A page's port 0 (any free one) is the one that the stack found.
+    """
+    file = Path(os.environ.get("HCP_STACK__DATA_DIR", ".hcp")) / "env"
+    settings = Settings(_env_file=file, _env_file_encoding="utf-8")
+    found = dotenv_values(file, encoding="utf-8")
+    for name in ("desk_port", "exporter_port"):
+        if getattr(settings.web, name) == 0:
+            setattr(settings.web, name, int(found.get(f"HCP_WEB__{name.upper()}") or 0))
+    return settings

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
+from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from psycopg2.extensions import connection as Connection  # noqa: N812  it is a class
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine, create_engine
 
 from pipeline.settings import Database

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from psycopg2.extensions import connection as Connection  # noqa: N812  it is a class
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
 from pipeline.ledger.copying import insert

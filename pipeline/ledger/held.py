@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
+from psycopg2.extensions import cursor as Cursor
 
 from pipeline.rules.records import Dossier, Entry, Key, Place
 from schemas.codes import Channel, HandlingMode, Status

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
+from psycopg2.extensions import cursor as Cursor
 
 from pipeline.log import Watermark
 from pipeline.rules.records import Fate

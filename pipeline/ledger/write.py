@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
+from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
 from pipeline.ledger.copying import DELIMITER, NULL, array, copy_rows, insert, text, update, upsert_sums

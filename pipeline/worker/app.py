@@ -116,7 +116,7 @@ class Worker:
         except Exception:
             log.exception("positions_unknown")
             return {}
-        self.folding.expect(starts)
+        self.folding.begin_anew()
         return {TP(*at): offset for at, offset in starts.items()}
 
     async def _watch(self) -> None:

@@ -62,6 +62,10 @@ class Folding:
         """After a seek: portions that lie behind these offsets are still on their way and are dropped."""
         self._expected.update(starts)
 
+    def begin_anew(self) -> None:
+        """After an assignment: nothing is on its way any more."""
+        self._expected.clear()
+
     async def run(self) -> None:
         """Until cancelled. Raises Stop when only a person can help."""
         async with asyncio.TaskGroup() as tasks:

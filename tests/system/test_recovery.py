@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from kafka import KafkaProducer
@@ -58,13 +59,19 @@ def test_a_worker_killed_in_the_middle(system: System) -> None:
     system.settings.worker.batch_records = 200
     load(system, 0, 1500)
     for _ in range(2):
-        before = system.one("select coalesce(sum(records), 0)::int from stream_position")
         with system.worker(kill=True):
-            moved = "select coalesce(sum(records), 0)::int from stream_position"
-            wait_for(lambda b=before: system.one(moved) > b, 40, "some batches")  # type: ignore[misc]
+            wait_for(partial(moved_beyond, system, records(system)), 40, "some batches")
     with system.worker():
         system.wait_until_caught_up()
     whole(system, 1500)
+
+
+def records(system: System) -> int:
+    return int(system.one("select coalesce(sum(records), 0) from stream_position"))
+
+
+def moved_beyond(system: System, before: int) -> bool:
+    return records(system) > before
 
 
 def test_a_worker_stopped_gently_ends_with_zero_and_frees_its_slot(system: System) -> None:
