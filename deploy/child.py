@@ -18,7 +18,8 @@ class Child:
     """A process with a log file. `stop_with` asks it to end; `die_with` is what it gets when its parent is gone.
 
     Linux only. Start it from a thread that lives as long as the parent shall: the kernel watches that thread.
-    `folder` is its working directory, `user` the `uid:gid` to become (`-`: stay), `env` adds to our environment.
+    `folder` is its working directory, `user` the `uid:gid` to become (`-`: stay). Of our settings (HCP_…) it gets
+    those of `env` only.
     """
 
     def __init__(
@@ -35,7 +36,8 @@ class Child:
     ) -> None:
         self.name, self.log = name, log
         self.args = tether.tied(args, die_with, user)
-        self._env, self._folder = {**os.environ, **_UTF8, **(env or {})}, folder
+        ours = {key: value for key, value in os.environ.items() if not key.startswith("HCP_")}
+        self._env, self._folder = {**ours, **_UTF8, **(env or {})}, folder
         self._stop_with = stop_with
         self._process: subprocess.Popen[bytes] | None = None
 

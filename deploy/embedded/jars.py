@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 from importlib.resources import files
 from pathlib import Path
 
 from deploy.embedded.whole import made_whole
 from deploy.errors import StackError
+from deploy.tether import tied
 
 MIN_JAVA = 17
 _MAVEN = ("mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime")
@@ -38,9 +40,7 @@ def fetch_jars(libs: Path) -> None:
 
     Raises StackError if Maven is missing or fails.
     """
-    pom = (files("deploy") / "kafka" / "pom.xml").read_text()
-    stamp = libs / "pom.xml"
-    if stamp.exists() and stamp.read_text() == pom:
+    if are_there(libs):
         return
     if not shutil.which("mvn"):
         raise StackError(
@@ -48,13 +48,27 @@ def fetch_jars(libs: Path) -> None:
             "or set HCP_KAFKA__BOOTSTRAP_SERVERS to a Kafka of yours"
         )
     with made_whole(libs) as draft:
-        (draft / "pom.xml").write_text(pom)
+        (draft / "pom.xml").write_text(_pom())
         _maven(draft)
+
+
+def are_there(libs: Path) -> bool:
+    """Whether `libs` holds what our pom.xml asks for."""
+    stamp = libs / "pom.xml"
+    return stamp.exists() and stamp.read_text() == _pom()
+
+
+def _pom() -> str:
+    return (files("deploy") / "kafka" / "pom.xml").read_text()
 
 
 def _maven(folder: Path) -> None:
     done = subprocess.run(
-        [*_MAVEN, f"-DoutputDirectory={folder.resolve()}"], cwd=folder, capture_output=True, text=True, check=False
+        tied([*_MAVEN, f"-DoutputDirectory={folder.resolve()}"], signal.SIGKILL),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         errors = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]

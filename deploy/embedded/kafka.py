@@ -16,6 +16,7 @@ from deploy.embedded import ports
 from deploy.embedded.jars import fetch_jars, java, version
 from deploy.embedded.whole import made_whole
 from deploy.errors import StackError
+from deploy.tether import tied
 
 _TUNING = ("-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData", "-Djava.io.tmpdir=tmp")
 _LOGGING = "log4j2.properties"
@@ -26,6 +27,8 @@ class Kafka:
 
     Kafka works in `folder`, and every path it is told is relative to that: any folder's name will do.
     """
+
+    name = "kafka"
 
     def __init__(
         self,
@@ -45,6 +48,11 @@ class Kafka:
     def bootstrap_servers(self) -> str:
         """Its address."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """What the table shows."""
+        return self.bootstrap_servers
 
     def start(self) -> Child:
         """Prepare the folder, start the broker; `ready` tells when it answers. Raises StackError."""
@@ -115,7 +123,7 @@ class Kafka:
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--standalone")
         done = subprocess.run(
-            [*run, *tool, f"--config={settings.name}"],
+            tied([*run, *tool, f"--config={settings.name}"], signal.SIGKILL),
             cwd=self._folder,
             capture_output=True,
             text=True,

@@ -33,6 +33,8 @@ _SETTINGS = {
 class Postgres:
     """One server in `folder`. `password` (letters, digits, - and _) is our role's; the same at every start of this folder."""
 
+    name = "postgres"
+
     def __init__(self, folder: Path, password: str, port: int = 0, log: Path | None = None) -> None:
         self._folder = folder.resolve()
         self._data = self._folder / "data"
@@ -45,6 +47,11 @@ class Postgres:
     def url(self) -> str:
         """Its database, password included."""
         return f"postgresql://{USER}:{self._password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
+    def address(self) -> str:
+        """What the table shows: no password."""
+        return f"127.0.0.1:{self.port}/{DATABASE}"
 
     def start(self) -> Child:
         """Prepare the folder, start the server; `ready` tells when it answers. Raises StackError."""
