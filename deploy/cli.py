@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from consumers.cli import app as consumers
+from producers.cli import app as producers
+
 from deploy.failures import sentence
 from pipeline.cli import app as pipeline
 from pipeline.settings import Settings, load
-from producers.cli import app as producers
 
 app = typer.Typer(
     no_args_is_help=True,

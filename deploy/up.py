@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from consumers.status import collect
+from pipeline.ledger.verify import verify
 from rich.console import Console
 
-from consumers.status import collect
 from deploy import private
 from deploy.drained import Draining
 from deploy.embedded import jars
@@ -19,7 +20,6 @@ from deploy.keeper import State
 from deploy.lock import Lock
 from deploy.stack import Stack
 from deploy.view import View, shown
-from pipeline.ledger.verify import verify
 from pipeline.settings import Settings
 
 LOOK_SECONDS = 1.0

@@ -10,7 +10,8 @@ from pipeline.ledger.decode import VERSION, DeadLetter
 from pipeline.rules.fold import Change
 from pipeline.rules.settle import Settled
 from pipeline.rules.tickets import Ticket
-from schemas.events import CE_TYPE_PREFIX, TicketEvent, TicketReview
+from schemas.cloudevents import cloud_headers
+from schemas.events import TicketEvent, TicketReview
 from schemas.identifiers import derived_id
 from schemas.topics import Stream
 
@@ -74,20 +75,6 @@ def dead_letter_row(dead: DeadLetter, at: str) -> dict[str, Any]:
         "hcp_at": at.encode(),
     }
     return _row(Stream.DEAD_LETTER, dead.record.key, headers, dead.value)
-
-
-def cloud_headers(event_id: str, stream: Stream, source: str, time: str, subject: str) -> dict[str, bytes]:
-    """CloudEvents 1.0 in Kafka's binary mode. `time` is RFC 3339."""
-    fields = {
-        "ce_specversion": "1.0",
-        "ce_id": event_id,
-        "ce_type": CE_TYPE_PREFIX + stream.value,
-        "ce_source": source,
-        "ce_time": time,
-        "ce_subject": subject,
-        "content-type": "application/json",
-    }
-    return {name: value.encode() for name, value in fields.items()}
 
 
 def _row(

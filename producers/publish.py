@@ -1,0 +1,97 @@
+"""Publishing: an event of ours becomes a record of the log, acknowledged by all replicas, or an error that names it."""
+
+import time
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from kafka.errors import KafkaError
+
+from pipeline import log
+from pipeline.settings import Kafka
+from schemas.cloudevents import cloud_headers, key_of
+from schemas.events import CaseEvent, ReviewEvent
+from schemas.topics import Stream
+
+IN_FLIGHT = 10_000
+"""Records on their way at most; then `send` waits. About 5 MB."""
+ACK_SECONDS = 60.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+class NotPublishedError(Exception):
+    """A record that Kafka did not acknowledge. Sending it again is safe: the event id tells the copies apart."""
+
+
+class Publisher:
+    """Publishes events of one `source` (`/terminal`, `/qr`, `/import/<name>`). Connects at once (blocks).
+
+    A context manager: leaving it waits for every acknowledgement. Not for use from several threads.
+    """
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._topics = {stream: kafka.topic(stream) for stream in Stream}
+        self._producer = log.producer(kafka)
+        self._in_flight: list[tuple[str, Any]] = []
+        self.acknowledged = 0
+
+    def send(self, event: CaseEvent | ReviewEvent, source: str) -> None:
+        """Send one. Blocks while too many are on their way. Raises NotPublishedError for it or for one before it."""
+        stream = Stream.CASE if isinstance(event, CaseEvent) else Stream.REVIEW
+        event_id, key = str(event.event_id), key_of(event)
+        at = event.received_at or _occurred(event)
+        headers = cloud_headers(event_id, stream, source, at.isoformat(), key)
+        self.send_raw(stream, key.encode(), _encode(event), headers, event_id)
+
+    def send_raw(
+        self, stream: Stream, key: bytes, value: bytes, headers: dict[str, bytes], name: str = ""
+    ) -> None:
+        """Send bytes as they are; `name` is what an error calls the record."""
+        if len(self._in_flight) >= IN_FLIGHT:
+            self.flush()
+        try:
+            sent = self._producer.send(
+                self._topics[stream], key=key, value=value, headers=list(headers.items())
+            )
+        except KafkaError as error:
+            raise _not_published(name, error) from error
+        self._in_flight.append((name, sent))
+
+    def flush(self) -> None:
+        """Wait until everything is acknowledged. Blocks; raises NotPublishedError naming the first that was not."""
+        deadline = time.monotonic() + ACK_SECONDS
+        for name, sent in self._in_flight:
+            try:
+                sent.get(max(0.1, deadline - time.monotonic()))
+            except KafkaError as error:
+                self._in_flight.clear()
+                raise _not_published(name, error) from error
+            self.acknowledged += 1
+        self._in_flight.clear()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the acknowledgements, unless an error is already on its way."""
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self._producer.close(5 if error else None)
+
+
+def _occurred(event: CaseEvent | ReviewEvent) -> datetime:
+    return event.served_at if isinstance(event, CaseEvent) else event.submitted_at
+
+
+def _not_published(name: str, error: KafkaError) -> NotPublishedError:
+    return NotPublishedError(
+        f"Kafka did not acknowledge the event {name} ({type(error).__name__}): is it up? see `hcp status`; "
+        "sending the same again is safe"
+    )
