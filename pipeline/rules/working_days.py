@@ -46,6 +46,11 @@ class Calendar:
         provisional = not self.published.issuperset(range(first.year, day.year + 1))
         return Due(datetime.combine(day, _END_OF_DAY, zone), provisional)
 
+    def between(self, after: date, through: date) -> int:
+        """How many working days lie after the first date, up to the second and with it; 0 if that is not later."""
+        days = (after + _DAY * n for n in range(1, (through - after).days + 1))
+        return sum(self.is_working_day(day) for day in days)
+
 
 @cache
 def official_calendar() -> Calendar:
