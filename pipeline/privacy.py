@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-_GAP = r"[\s\u200b-\u200f\u2010-\u2015\u2060\ufeff\ufe0f\u20e3\-－_.·•]*"  # noqa: RUF001
+_GAP = r"[\s\u200b-\u200f\u2010-\u2015\u2060\ufeff\ufe0f\u20e3\-－_.·•]*"
 """What people write between digits: spaces, dashes, dots; and what cannot be seen."""
 _SPACING = re.compile(_GAP)
 
@@ -12,9 +12,9 @@ def _digits(count: int) -> str:
     return rf"(?:{_GAP}[0-9]){{{count}}}"
 
 
-_IDENTITY = re.compile(rf"[0-9]{_digits(16)}{_GAP}[0-9XxＸｘ]|[0-9]{_digits(14)}")  # noqa: RUF001
+_IDENTITY = re.compile(rf"[0-9]{_digits(16)}{_GAP}[0-9XxＸｘ]|[0-9]{_digits(14)}")
 _MOBILE = re.compile(rf"1{_GAP}[3-9]{_digits(9)}")
-_LANDLINE = re.compile(rf"(?<![0-9])(0[0-9]{{2,3}})[\s)）\-－]*[2-9][0-9]{{6,7}}(?![0-9])")  # noqa: RUF001
+_LANDLINE = re.compile(r"(?<![0-9])(0[0-9]{2,3})[\s)）\-－]*[2-9][0-9]{6,7}(?![0-9])")
 _LOCAL = re.compile(r"(?<![0-9])[2-8][0-9]{6}(?![0-9])")
 
 

@@ -54,3 +54,25 @@ def test_a_later_start_is_never_due_earlier_and_the_last_day_is_worked(start: da
     assert CALENDAR.is_working_day(due.at.date())
     assert due.at > start
     assert CALENDAR.due(start, days + 1, ZONE).at > due.at
+
+
+@pytest.mark.parametrize(
+    ("after", "through", "days"),
+    [
+        ("2026-11-23", "2026-11-23", 0),
+        ("2026-11-23", "2026-11-24", 1),
+        ("2026-11-23", "2026-11-20", 0),  # never negative
+        ("2026-11-20", "2026-11-22", 0),  # a weekend
+        ("2026-11-20", "2026-11-23", 1),
+        ("2026-09-30", "2026-10-13", 5),  # over National Day, with a worked Saturday
+    ],
+)
+def test_working_days_between(after: str, through: str, days: int) -> None:
+    assert CALENDAR.between(date.fromisoformat(after), date.fromisoformat(through)) == days
+
+
+@given(st.datetimes(datetime(2005, 1, 1), datetime(2028, 11, 1), timezones=st.just(ZONE)), st.integers(1, 15))
+def test_between_a_start_and_its_limit_lie_as_many_working_days_as_were_given(
+    start: datetime, days: int
+) -> None:
+    assert CALENDAR.between(start.date(), CALENDAR.due(start, days, ZONE).at.date()) == days
