@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from consumers.cli import app as consumers
-from producers.cli import app as producers
 
+from consumers.cli import app as consumers
 from deploy.failures import sentence
 from pipeline.cli import app as pipeline
 from pipeline.settings import Settings, load
+from producers.cli import app as producers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +31,7 @@ def up(
         Path | None, typer.Option(help="Play these real cases.", exists=True, dir_okay=False)
     ] = None,
     source: Annotated[str, typer.Option(help="The mapping that reads --cases, e.g. municipal-permit.")] = "",
-    speed: Annotated[str, typer.Option(help="Simulated seconds a second, or max.")] = "",
+    speed: Annotated[str, typer.Option(help="Records a second, or max.")] = "",
     seed: Annotated[int | None, typer.Option(help="Of the simulation.")] = None,
 ) -> None:
     """Start the whole stack, play a simulated week of the county, show what happens. Ctrl-C stops it."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from deploy import private
+from deploy.embedded.postgres import DATABASE, USER
 from deploy.errors import StackError
 from pipeline.settings import SEAL_KEY_BYTES, WEAK, Settings
 
@@ -23,10 +24,16 @@ class Credentials(NamedTuple):
 
 
 def keep(folder: Path) -> Credentials:
-    """Those of this folder's stack, made at its first start (`folder`/secrets, mode 0600).
+    """Those of this folder's stack, made at its first start (`folder`/secrets, mode 0600); psql's are in `folder`/pgpass.
 
     Raises StackError when they are gone and data is there: a new key would not open what the old one sealed.
     """
+    kept = _keep(folder)
+    private.write(folder / "pgpass", f"127.0.0.1:*:{DATABASE}:{USER}:{kept.database_password}\n")
+    return kept
+
+
+def _keep(folder: Path) -> Credentials:
     file = folder / "secrets"
     if file.exists():
         return Credentials(**json.loads(file.read_text()))

@@ -1,14 +1,10 @@
 """Is all that lies in the log in the ledger, and all that the ledger has to tell in the log?"""
 
 import time
-from typing import NamedTuple
-
-from sqlalchemy import text
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from deploy.errors import StackError
-from pipeline.ledger.engine import engine
-from pipeline.log import watermarks
-from pipeline.settings import Settings
 
 STALL_SECONDS = 120.0
 
@@ -20,34 +16,18 @@ class Rest(NamedTuple):
     outbox: int
 
 
-def rest(settings: Settings) -> Rest:
-    """What is still to do. Blocks."""
-    pool = engine(settings.database, "supervisor", pool_size=1)
-    try:
-        with pool.connect() as connection:
-            rows = connection.execute(
-                text("select topic, partition, next_offset from stream_position where retired_at is null")
-            )
-            positions = {(row.topic, row.partition): row.next_offset for row in rows}
-            unsent = connection.scalar(text("select count(*) from outbox where sent_at is null"))
-    finally:
-        pool.dispose()
-    marks = watermarks(settings.kafka)
-    behind = sum(max(0, mark.end - positions.get((mark.topic, mark.partition), mark.start)) for mark in marks)
-    return Rest(behind, int(unsent or 0))
-
-
 class Draining:
-    """Watches `rest` go down."""
+    """Watches what is left go down, from one picture of `consumers.status` to the next."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         self._last: Rest | None = None
         self._moved = time.monotonic()
 
-    def done(self) -> bool:
-        """Whether nothing is left. Blocks. StackError when nothing has moved for two minutes."""
-        now = rest(self._settings)
+    def done(self, picture: Mapping[str, Any]) -> bool:
+        """Whether nothing is left. StackError when nothing has moved for two minutes."""
+        if not picture["topics"] or "outbox" not in picture:
+            return False  # a server is away: nobody knows
+        now = Rest(sum(topic["lag"] for topic in picture["topics"]), picture["outbox"]["unsent"])
         if now != self._last:
             self._last, self._moved = now, time.monotonic()
         if time.monotonic() - self._moved > STALL_SECONDS:

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from deploy.errors import StackError
+from pipeline.settings import NotConfiguredError
 
 _DISK = {
     errno.ENOSPC: "the disk is full: make room",
@@ -19,7 +20,7 @@ _DISK = {
 def sentence(error: BaseException) -> str | None:
     """What to tell a person; None if this error was not expected."""
     match error:
-        case StackError() | SettingsError():
+        case StackError() | SettingsError() | NotConfiguredError():
             return str(error)
         case ValidationError():
             return "; ".join(_setting(one["loc"], one["msg"]) for one in error.errors())

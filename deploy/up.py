@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from consumers.status import collect
-from pipeline.ledger.verify import verify
 from rich.console import Console
 
+from consumers.status import Status
 from deploy import private
 from deploy.drained import Draining
 from deploy.embedded import jars
@@ -20,6 +20,7 @@ from deploy.keeper import State
 from deploy.lock import Lock
 from deploy.stack import Stack
 from deploy.view import View, shown
+from pipeline.ledger.verify import verify
 from pipeline.settings import Settings
 
 LOOK_SECONDS = 1.0
@@ -27,7 +28,7 @@ LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Order:
-    """What `hcp up` was asked for. `speed`: simulated seconds a second, or `max`; empty: the player's own."""
+    """What `hcp up` was asked for. `speed`: records a second, or `max`; empty: the player's own."""
 
     until_done: bool = False
     empty: bool = False
@@ -75,6 +76,7 @@ class Up:
         self.stack, self.order, self.console, self.lock = Stack(settings), order, console, lock
         self.view = View(self.stack)
         self.phases: dict[str, float] = {}
+        self.status = Status(self.stack.settings)
         self.stopping = False
 
     async def run(self) -> int:
@@ -91,6 +93,7 @@ class Up:
             self.stopping = True
             with self._phase("stop"):
                 await self.stack.supervisor.stop()
+            self.status.close()
 
     def _listen_to_signals(self) -> None:
         loop, work = asyncio.get_running_loop(), asyncio.current_task()
@@ -123,15 +126,22 @@ class Up:
 
     async def _follow(self) -> None:
         """Show what comes through; returns when all is done, if that is the order."""
-        draining = Draining(self.stack.settings)
+        draining = Draining()
         began = time.monotonic()
         while True:
             self.stack.supervisor.check()
-            self.view.status = await asyncio.to_thread(collect, self.stack.settings)
-            if self.order.until_done and self._played(began) and await asyncio.to_thread(draining.done):
+            played = self.order.until_done and self._played(began)
+            picture = await self._look()
+            if played and draining.done(picture):
                 self.phases["fold"] = time.monotonic() - began - self.phases["play"]
                 return
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> dict[str, Any]:
+        """The picture of this moment, shown."""
+        picture = await asyncio.to_thread(self.status.collect)
+        self.view.picture = picture
+        return picture
 
     def _played(self, began: float) -> bool:
         player = self.stack.player
@@ -147,8 +157,8 @@ class Up:
     async def _finish(self) -> int:
         with self._phase("verify"):
             findings = await asyncio.to_thread(verify, self.stack.settings)
-        self.view.status = await asyncio.to_thread(collect, self.stack.settings)
-        errors = [str(one) for one in [*findings, *self.view.status["errors"]]]
+        picture = await self._look()
+        errors = [str(one) for one in [*findings, *picture["errors"]]]
         self.console.print(self.view.summary(self.phases))
         for error in errors:
             self.console.print(error, style="red", markup=False)

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from consumers.report import lines, summary
 from deploy.keeper import Keeper, State
 from deploy.progress import Progress, progress
 from deploy.stack import Stack
@@ -24,53 +25,36 @@ COLOURS = {
     State.RESTARTING: "red",
     State.FAILED: "red",
 }
-TERMS = {
-    "stored": "已入库",
-    "duplicate": "重复",
-    "conflict": "冲突",
-    "dead_letter": "死信",
-    "skipped": "空记录",
-    "matched": "已匹配",
-    "matched_late": "迟到匹配",
-    "orphan": "无主评价",
-    "unmatched": "待匹配",
-    "standalone": "无办件评价",
-    "reviewed": "已评价",
-    "unreviewed": "未评价",
-    "pending": "待评价",
-    "new": "待签收",
-    "verifying": "待核实",
-    "appealing": "申诉待审",
-    "dismissed": "申诉成立",
-    "rectifying": "整改中",
-    "reviewing": "待审核",
-    "calling_back": "待回访",
-    "closed": "办结",
-}
 
 
 class View:
-    """The picture of one stack; `status` is the last of `consumers.status.collect`."""
+    """The picture of one stack; `picture` is the last of `consumers.status`."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.status: Mapping[str, Any] = {}
+        self.picture: Mapping[str, Any] = {}
 
     def __rich__(self) -> RenderableType:
         """The whole picture, as it is now."""
-        return Group(self._processes(), self._places(), self._player(), *self._came_through())
+        return Group(
+            self._processes(),
+            self._places(),
+            self._player(),
+            Text(),
+            summary(self.picture) if self.picture else Text(),
+        )
 
     def line(self) -> str:
         """The same in one line of plain text."""
         states = " ".join(_brief(keeper) for keeper in self.stack.supervisor.keepers)
         played = self._progress()
-        parts = [states, *(f"{name} {_counts(found)}" for name, found in self._found().items())]
-        return " | ".join([*parts, f"played {played.done}/{played.total}"] if played else parts)
+        came = [f"{name}: {words}" for name, words in lines(self.picture).items()] if self.picture else []
+        return " | ".join([states, *([f"played {played.done}/{played.total}"] if played else []), *came])
 
     def summary(self, phases: Mapping[str, float]) -> RenderableType:
         """What came through, and how long each phase took."""
         took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.items())
-        return Group(*self._came_through(), Text(f"{took}; together {sum(phases.values()):.1f} s"))
+        return Group(summary(self.picture), Text(f"{took}; together {sum(phases.values()):.1f} s"))
 
     def _processes(self) -> Table:
         table = Table("process", "state", "since", "restarts", "address", "log", box=None, pad_edge=False)
@@ -107,47 +91,11 @@ class View:
         row.add_row("playing", bar, f"{played.done:,} of {played.total:,}", Text(played.note, "dim"))
         return row
 
-    def _came_through(self) -> list[RenderableType]:
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for name, found in self._found().items():
-            table.add_row(Text(name, "bold"), _words(found))
-        errors = [Text(str(error), "red") for error in self.status.get("errors", [])]
-        return [Text(), table, *errors]
-
-    def _found(self) -> dict[str, Mapping[str, Any]]:
-        """What came through, by what the row is called."""
-        fates = self.status.get("fates", {})
-        rows = {topic: counts for topic, counts in fates.items() if any(counts.values())}
-        for key, name in {
-            "reviews": "reviews 评价",
-            "services": "services 服务",
-            "tickets": "tickets 差评工单",
-        }.items():
-            if any(self.status.get(key, {}).values()):
-                rows[name] = self.status[key]
-        lag = sum(topic["lag"] for topic in self.status.get("topics", []))
-        return {**rows, "to fold": {"records": lag}} if rows else rows
-
 
 def _brief(keeper: Keeper) -> str:
     state = "" if keeper.state is State.RUNNING else f":{keeper.state}"
     restarts = f"(restarts={keeper.restarts})" if keeper.restarts else ""
     return f"{keeper.service.name}{state}{restarts}"
-
-
-def _words(found: Mapping[str, Any]) -> str:
-    return (
-        "   ".join(
-            f"{name}{f' {TERMS[name]}' if name in TERMS else ''} {count:,}"
-            for name, count in found.items()
-            if count
-        )
-        or "nothing"
-    )
-
-
-def _counts(found: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={count}" for name, count in found.items() if count) or "nothing"
 
 
 def _ago(moment: datetime) -> str:

@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
-from pipeline.settings import Kafka
+from pipeline.settings import Kafka, NotConfiguredError
 from schemas.topics import INPUTS, Stream
 
 ONE_PARTITION = frozenset({Stream.DEAD_LETTER})
@@ -25,7 +25,11 @@ class Watermark(NamedTuple):
 
 
 def client_options(kafka: Kafka) -> dict[str, Any]:
-    """What every kafka-python client of ours is told about servers and security."""
+    """What every kafka-python client of ours is told about servers and security. Raises NotConfiguredError."""
+    if not kafka.bootstrap_servers:
+        raise NotConfiguredError(
+            "no Kafka: set HCP_KAFKA__BOOTSTRAP_SERVERS, or run this in the folder where `hcp up` has been started"
+        )
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "security_protocol": kafka.security_protocol,

@@ -1,7 +1,9 @@
-"""Every metric that a process of ours counts itself, declared once. What `hcp status` knows, the exporter computes.
+"""Every metric, declared once: those that the worker counts itself, and those that the exporter computes at the scrape.
 
 Label values come from bounded sets; no identity, no case number, ever.
 """
+
+from typing import Literal, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
@@ -24,6 +26,49 @@ PORTIONS_DROPPED = Counter(
     "hcp_worker_portions_dropped_total",
     "Portions not folded: behind a gap, or of a topic made anew. Read again later.",
 )
+
+
+class Computed(NamedTuple):
+    """A metric that the exporter computes from what `hcp status` knows. A ratio is 0 to 1, absent while nothing counts."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    kind: Literal["gauge", "counter"] = "gauge"
+
+
+LOG_UP = Computed("hcp_log_up", "1 if Kafka answers.")
+LEDGER_UP = Computed("hcp_ledger_up", "1 if the database answers.")
+ERRORS = Computed("hcp_status_errors", "What hcp status tells a person to look at now.")
+LOG_START = Computed("hcp_log_start_offset", "First offset that the log still has.", ("topic", "partition"))
+LOG_END = Computed("hcp_log_end_offset", "Last stable offset of the log.", ("topic", "partition"))
+POSITION = Computed("hcp_ledger_position", "Everything before it is in the ledger.", ("topic", "partition"))
+LAG = Computed(
+    "hcp_ledger_lag_records", "Records of the log that the ledger has not.", ("topic", "partition")
+)
+RECORDS = Computed("hcp_records_total", "Records read, by what became of them.", ("topic", "fate"), "counter")
+DEAD_LETTERS = Computed("hcp_dead_letters_total", "Records that could not be read.", ("reason",), "counter")
+GAPS = Computed("hcp_log_gaps", "Stretches of the log that retention deleted before they were read: losses.")
+REPAIRS = Computed("hcp_repairs_total", "Matches that the sweep found missing: stays 0.", (), "counter")
+OUTBOX = Computed("hcp_outbox_unsent", "Rows that the relay has still to send.")
+OUTBOX_AGE = Computed("hcp_outbox_oldest_seconds", "Age of the oldest of them.")
+REVIEWS = Computed("hcp_reviews", "Effective first reviews by outcome.", ("outcome",))
+SERVICES = Computed("hcp_services", "Services by whether they were reviewed.", ("handling_mode", "state"))
+REVIEW_RATE = Computed(
+    "hcp_review_rate", "评价率: reviewed / (reviewed + unreviewed) services.", ("handling_mode",)
+)
+REVIEW_RATE_TARGET = Computed("hcp_review_rate_target", "What the county's plan demands (D5).")
+QUALITY = Computed("hcp_quality_ratio", "Active, good, bad reviews; records collected in time.", ("rate",))
+COVERAGE = Computed("hcp_coverage_ratio", "Share of the catalogue with a case or an active review.", ("of",))
+CHANNELS = Computed("hcp_channel_reviews", "Reviews of the last 7 days by channel.", ("channel",))
+TICKETS = Computed("hcp_tickets", "差评工单 by state.", ("state",))
+TICKETS_OVERDUE = Computed("hcp_tickets_overdue", "Open tickets past their due time.")
+BEAT = Computed(
+    "hcp_component_beat_timestamp_seconds", "When it last said that it lives, Unix time.", ("component",)
+)
+BLOCKED = Computed("hcp_component_blocked", "1 if it waits for a person, see hcp status.", ("component",))
+WORKERS = Computed("hcp_workers_running", "Workers that beat within the last 30 seconds.")
+COMPUTED = tuple(value for value in list(globals().values()) if isinstance(value, Computed))
 
 
 def serve(port: int) -> None:

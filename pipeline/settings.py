@@ -56,6 +56,10 @@ class Kafka(BaseModel):
         return self
 
 
+class NotConfiguredError(ValueError):
+    """A server that a command needs and the settings do not name."""
+
+
 class Database(BaseModel):
     """The ledger. Leave `url` empty to let `hcp up` start an embedded PostgreSQL."""
 
@@ -66,10 +70,10 @@ class Database(BaseModel):
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The URL with the driver named. ValueError if none is set."""
+        """The URL with the driver named. NotConfiguredError if none is set."""
         url = self.url.get_secret_value()
         if not url:
-            raise ValueError(
+            raise NotConfiguredError(
                 "no database: set HCP_DATABASE__URL, or run this in the folder where `hcp up` has been started"
             )
         _, rest = url.split("://", 1)

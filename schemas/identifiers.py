@@ -34,10 +34,13 @@ def is_area_code(code: str) -> bool:
     return len(code) in AREA_CODE_LENGTHS and code.isascii() and code.isdigit()
 
 
-def uuid7(at_ms: int | None = None) -> UUID:
-    """A new UUIDv7 (RFC 9562): its first 48 bits are Unix milliseconds, so new ids lie side by side in an index."""
+def uuid7(at_ms: int | None = None, random: int | None = None) -> UUID:
+    """A new UUIDv7 (RFC 9562): its first 48 bits are Unix milliseconds, so new ids lie side by side in an index.
+
+    `random`: 80 bits, for a simulation that must give the same ids again.
+    """
     milliseconds = time.time_ns() // 1_000_000 if at_ms is None else at_ms
-    random = int.from_bytes(os.urandom(10))
+    random = int.from_bytes(os.urandom(10)) if random is None else random
     value = (milliseconds & (1 << 48) - 1) << 80 | random
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)

@@ -23,7 +23,7 @@ KEEPALIVE = {
 def engine(database: Database, name: str, *, pool_size: int = 2, **server: str) -> Engine:
     """An engine for this process. `name` is shown in pg_stat_activity; `server`: settings of the sessions.
 
-    Connects on first use. ValueError if no database is set.
+    Connects on first use. NotConfiguredError if no database is set.
     """
     server = {"search_path": database.ledger_schema, "timezone": "UTC"} | server
     options = " ".join(f"-c {key}={value}" for key, value in server.items())

@@ -17,16 +17,16 @@ OUTBOX_SECONDS = 60
 
 
 class Finding(NamedTuple):
-    """Something that is not as it must be: which invariant, how many places, some of them."""
+    """Something that is not as it must be: which invariant, how many rows, some of them."""
 
     check: str
-    count: int
+    rows: int
     examples: list[str]
 
     def __str__(self) -> str:
         """A sentence for people."""
-        more = ", …" if self.count > len(self.examples) else ""
-        return f"{self.check}: {self.count} ({'; '.join(self.examples)}{more})"
+        more = ", …" if self.rows > len(self.examples) else ""
+        return f"{self.check}: {self.rows} ({'; '.join(self.examples)}{more})"
 
 
 class Check(NamedTuple):

@@ -1,0 +1,125 @@
+"""The picture of `consumers.status` for people: tables on a terminal, English with the county's terms."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from schemas.codes import HandlingMode
+from schemas.tickets import State
+
+TARGET = 0.95
+"""D5: the review rate that the county's plan demands."""
+TERMS = {
+    "stored": "已入库",
+    "duplicate": "重复",
+    "conflict": "冲突",
+    "dead_letter": "死信",
+    "skipped": "空记录",
+    "matched": "已匹配",
+    "matched_late": "迟到匹配",
+    "orphan": "无主评价",
+    "unmatched": "待匹配",
+    "standalone": "无办件评价",
+    "reviewed": "已评价",
+    "unreviewed": "未评价",
+    "pending": "待评价",
+} | {state.value: state.label for state in State}
+
+Picture = Mapping[str, Any]
+
+
+def summary(picture: Picture) -> RenderableType:
+    """What came through: fates, outcomes, rates, tickets, and what is wrong."""
+    table = _plain_table()
+    for name, words in lines(picture).items():
+        table.add_row(Text(name, "bold"), words)
+    return Group(table, *(Text(f"! {error}", "red") for error in picture.get("errors", [])))
+
+
+def report(picture: Picture) -> RenderableType:
+    """Everything that `hcp status` knows."""
+    return Group(
+        _addresses(picture),
+        Text(),
+        _topics(picture),
+        Text(),
+        summary(picture),
+        Text(),
+        _components(picture),
+        Text(f"as of {picture['asked_at']}", "dim"),
+    )
+
+
+def lines(picture: Picture) -> dict[str, str]:
+    """Name → words, those rows that have something to say."""
+    return {name: words for name, words in _lines(picture) if words}
+
+
+def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
+    for topic, fates in picture.get("fates", {}).items():
+        yield topic, _counts(fates)
+    yield "to fold", f"{lag:,} records" if (lag := sum(topic["lag"] for topic in picture["topics"])) else ""
+    for key, name in (
+        ("reviews", "reviews 评价"),
+        ("services", "services 服务"),
+        ("tickets", "tickets 差评工单"),
+    ):
+        yield name, _counts(picture.get(key, {}))
+    for mode, rate in picture.get("rates", {}).items():
+        yield f"review rate {HandlingMode(mode).label}", _rate(rate, TARGET)
+    for name, label in (
+        ("good", "good rate 好评率"),
+        ("reviews_on_time", "reviews on time"),
+        ("cases_on_time", "cases on time"),
+    ):
+        yield label, _rate(picture.get("quality", {}).get(name))
+    yield "items reviewed 事项", _rate(picture.get("coverage", {}).get("items_reviewed"))
+    yield "departments 部门", _rate(picture.get("coverage", {}).get("departments_reviewed"))
+    yield "dead letters 死信", _counts(picture.get("dead_letters", {}))
+    yield "tickets overdue 超期", f"{overdue:,}" if (overdue := picture.get("tickets_overdue")) else ""
+    yield "outbox", f"{unsent:,} rows to send" if (unsent := picture.get("outbox", {}).get("unsent")) else ""
+    yield "gaps, repairs", f"{picture['gaps']}, {picture['repairs']}" if "gaps" in picture else ""
+
+
+def _counts(found: Mapping[str, int]) -> str:
+    named = ((f"{name} {TERMS[name]}" if name in TERMS else name, n) for name, n in found.items() if n)
+    return "   ".join(f"{name} {n:,}" for name, n in named)
+
+
+def _rate(rate: Mapping[str, Any] | None, target: float | None = None) -> str:
+    if not rate or rate["rate"] is None:
+        return ""
+    below = f", below the target of {target:.0%}" if target and rate["rate"] < target else ""
+    return f"{rate['rate']:.1%} ({rate['part']:,}/{rate['whole']:,}){below}"
+
+
+def _plain_table() -> Table:
+    return Table(box=None, show_header=False, pad_edge=False)
+
+
+def _addresses(picture: Picture) -> Table:
+    table = _plain_table()
+    for name, address in picture["addresses"].items():
+        table.add_row(Text(name, "bold"), Text(address, overflow="fold"))
+    return table
+
+
+def _topics(picture: Picture) -> Table:
+    table = Table("topic", box=None, pad_edge=False)
+    for name in ("partition", "log start", "end", "position", "lag"):
+        table.add_column(name, justify="right")
+    for row in picture["topics"]:
+        numbers = (row["partition"], row["log_start"], row["end"], row["position"], row["lag"])
+        table.add_row(row["topic"], *("–" if n is None else f"{n:,}" for n in numbers))
+    return table
+
+
+def _components(picture: Picture) -> Table:
+    table = Table("component", "state", "last beat", "last error", box=None, pad_edge=False)
+    for row in picture.get("components", []):
+        last = f"{row['last_error_at']} {row['last_error']}" if row["last_error"] else "none"
+        table.add_row(row["name"], row["state"], row["at"], last)
+    return table

@@ -1,0 +1,176 @@
+"""`hcp status`: one picture of log and ledger, as a JSON object; what cannot be reached is said in `errors`."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from kafka.errors import KafkaError
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from pipeline.ledger.engine import engine
+from pipeline.ledger.figures import Figures, Rate, Row, figures
+from pipeline.log import Watermark, watermarks
+from pipeline.settings import Settings
+
+SILENT = timedelta(seconds=30)
+"""A component beats every 5 s; a long batch may keep it from that for a while."""
+
+
+class Status:
+    """Keeps its connection between two looks; connects at the first. Close it at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool: Engine | None = None
+
+    def collect(self) -> dict[str, Any]:
+        """The picture of this moment. Blocks; raises nothing for a server that is away."""
+        errors: list[str] = []
+        log = self._log(errors)
+        ledger = self._ledger(errors)
+        picture: dict[str, Any] = {
+            "asked_at": (ledger.asked_at if ledger else datetime.now(UTC)).isoformat(timespec="seconds"),
+            "addresses": addresses(self._settings),
+            "topics": _topics(log, ledger.positions if ledger else []),
+        }
+        if ledger:
+            picture |= _picture(ledger)
+            errors += _troubles(ledger)
+        return picture | {"errors": errors}
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._pool:
+            self._pool.dispose()
+
+    def figures(self) -> Figures:
+        """What the ledger knows, in one snapshot. Blocks; raises sqlalchemy errors when it is away."""
+        self._pool = self._pool or engine(self._settings.database, "status", pool_size=1)
+        with self._pool.connect() as connection:
+            snapshot = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            return figures(snapshot, self._settings)
+
+    def _ledger(self, errors: list[str]) -> Figures | None:
+        try:
+            return self.figures()
+        except DBAPIError as error:
+            errors.append(f"the database does not answer: {_first_line(error.orig)}")
+            return None
+
+    def _log(self, errors: list[str]) -> list[Watermark]:
+        try:
+            return watermarks(self._settings.kafka)
+        except KafkaError as error:
+            errors.append(f"Kafka does not answer: {_first_line(error)}")
+            return []
+
+
+def collect(settings: Settings) -> dict[str, Any]:
+    """One look, for a command."""
+    status = Status(settings)
+    try:
+        return status.collect()
+    finally:
+        status.close()
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """Where everything is. The database's password is not in its URL: libpq reads it from the file that the URL names."""
+    web = settings.web
+    host = f"[{web.host}]" if ":" in web.host else web.host
+    return {
+        "bootstrap_servers": settings.kafka.bootstrap_servers,
+        "database_url": _without_password(settings),
+        "desk": f"http://{host}:{web.desk_port}/",
+        "metrics": f"http://{host}:{web.exporter_port}/metrics",
+    }
+
+
+def _without_password(settings: Settings) -> str:
+    url = make_url(settings.database.url.get_secret_value())
+    passfile = Path(settings.stack.data_dir, "pgpass").resolve()
+    if passfile.exists():
+        url = url.update_query_dict({"passfile": str(passfile)})
+    return url.set(password=None).render_as_string(hide_password=True)
+
+
+def _topics(log: list[Watermark], positions: list[Row]) -> list[dict[str, Any]]:
+    """Each partition: what the log holds, where the ledger stands."""
+    known = {(row["topic"], row["partition"]): row["next_offset"] for row in positions}
+    return [_topic(mark, known.get((mark.topic, mark.partition))) for mark in log]
+
+
+def _topic(mark: Watermark, position: int | None) -> dict[str, Any]:
+    return {
+        "topic": mark.topic,
+        "partition": mark.partition,
+        "log_start": mark.start,
+        "end": mark.end,
+        "position": position,
+        "lag": max(0, mark.end - (mark.start if position is None else position)),
+    }
+
+
+def _picture(f: Figures) -> dict[str, Any]:
+    modes = list(f.services)
+    return {
+        "fates": f.fates,
+        "reviews": f.reviews,
+        "services": {
+            name: sum(f.services[mode][name] for mode in modes)
+            for name in ("reviewed", "unreviewed", "pending")
+        },
+        "rates": {
+            mode: _rate(f.review_rate(mode)) | {"pending": f.services[mode]["pending"]} for mode in modes
+        },
+        "quality": {name: _rate(rate) for name, rate in f.quality().items()},
+        "coverage": {name: _rate(rate) for name, rate in f.coverage.items()},
+        "channels": f.channels,
+        "tickets": f.tickets,
+        "tickets_overdue": f.tickets_overdue,
+        "dead_letters": f.dead_letters,
+        "gaps": len(f.gaps),
+        "repairs": f.repairs,
+        "outbox": {"unsent": f.outbox_unsent, "oldest_seconds": round(f.outbox_oldest_seconds, 1)},
+        "components": [_component(row) for row in f.components],
+    }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    value = None if rate.value is None else round(rate.value, 4)
+    return {"rate": value, "part": rate.part, "whole": rate.whole}
+
+
+def _component(row: Row) -> dict[str, Any]:
+    return {
+        "name": row["name"],
+        "state": row["state"],
+        "at": row["at"].isoformat(),
+        "last_error": row["error"],
+        "last_error_at": row["error_at"].isoformat() if row["error_at"] else None,
+    }
+
+
+def _troubles(f: Figures) -> list[str]:
+    """What a person must look at now; an error that is over stands in `components` only."""
+    lost = [
+        f"{gap['topic']}[{gap['partition']}]: retention deleted the records {gap['from_offset']} to {gap['to_offset'] - 1}"
+        " before they were read: let their senders send them again"
+        for gap in f.gaps
+    ]
+    running = [row for row in f.components if row["state"] != "stopped"]
+    blocked = [f"{row['name']}: {row['error']}" for row in running if row["state"] == "blocked"]
+    silent = [
+        f"{row['name']} has said nothing since {row['at']:%Y-%m-%d %H:%M:%S %Z}: see its log"
+        for row in running
+        if f.asked_at - row["at"] > SILENT
+    ]
+    return lost + blocked + silent
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,183 @@
+"""What the ledger knows at one moment: positions, fates, outcomes, rates, tickets. One snapshot, for status and metrics.
+
+What depends on the time asked (pending, unreviewed, unmatched, orphan; `domain.md`, 3) is computed here and never stored.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from pipeline.rules.measures import MEASURES
+from pipeline.rules.records import Fate
+from pipeline.settings import Settings
+from schemas.codes import Channel, HandlingMode
+from schemas.tickets import CLOSED, State
+
+Row = Mapping[str, Any]
+CHANNEL_DAYS = 7
+"""A channel that delivered nothing for so long counts as silent."""
+
+
+class Rate(NamedTuple):
+    """A rate with its fraction. `value` is None while nothing is counted."""
+
+    part: int
+    whole: int
+
+    @property
+    def value(self) -> float | None:
+        """0 to 1."""
+        return self.part / self.whole if self.whole else None
+
+
+class Figures(NamedTuple):
+    """`fates` by topic; `services` by handling mode; `tickets` by state, all states; `dead_letters` by reason."""
+
+    asked_at: datetime
+    positions: list[Row]
+    fates: dict[str, dict[str, int]]
+    reviews: dict[str, int]
+    services: dict[str, dict[str, int]]
+    sums: dict[str, int]
+    tickets: dict[str, int]
+    tickets_overdue: int
+    dead_letters: dict[str, int]
+    gaps: list[Row]
+    repairs: int
+    outbox_unsent: int
+    outbox_oldest_seconds: float
+    components: list[Row]
+    coverage: dict[str, Rate]
+    channels: dict[str, int]
+
+    def review_rate(self, mode: str) -> Rate:
+        """Services reviewed ÷ (reviewed + unreviewed); pending ones are in neither (D5)."""
+        counts = self.services[mode]
+        return Rate(counts["reviewed"], counts["reviewed"] + counts["unreviewed"])
+
+    def quality(self) -> dict[str, Rate]:
+        """Rates over effective first reviews, without defaults, and over records (`domain.md`, 4)."""
+        s = self.sums
+        given = [s[f"level_{level}"] for level in range(1, 6)]
+        defaults = sum(s[f"default_{level}"] for level in range(1, 6))
+        return {
+            "active": Rate(sum(given), sum(given) + defaults),
+            "good": Rate(sum(given[2:]), sum(given)),
+            "bad": Rate(sum(given[:2]), sum(given)),
+            "cases_on_time": Rate(s["cases_on_time"], s["services"]),
+            "reviews_on_time": Rate(s["reviews_on_time"], s["review_records"]),
+        }
+
+
+def figures(connection: Connection, settings: Settings) -> Figures:
+    """The figures as of now, by the database's clock. Blocks. One snapshot if the connection's isolation says so."""
+    asked_at = connection.scalar(text("select now()"))
+    window = settings.rules.policy().window
+    waiting = _rows(connection, _WAITING, open_after=asked_at - window)
+    sums = _sums(connection)
+    tickets = {state.value: 0 for state in State} | _pairs(connection, _TICKETS)
+    unsent, oldest = connection.execute(text(_OUTBOX)).one()
+    return Figures(
+        asked_at,
+        _rows(connection, "select * from stream_position where retired_at is null order by topic, partition"),
+        _fates(connection),
+        _reviews(sums, waiting),
+        {mode.value: _services(connection, mode, waiting) for mode in HandlingMode},
+        sums,
+        tickets,
+        connection.scalar(text(_OVERDUE), {"closed": list(CLOSED)}) or 0,
+        _pairs(connection, "select reason, count(*) from dead_letter group by 1"),
+        _rows(
+            connection, "select topic, partition, from_offset, to_offset, found_at from log_gap order by 5"
+        ),
+        connection.scalar(text("select count(*) from repair")) or 0,
+        unsent,
+        float(oldest),
+        _rows(connection, "select name, state, at, error, error_at from office.component order by name"),
+        _coverage(connection),
+        {channel.value: 0 for channel in Channel} | _pairs(connection, _CHANNELS, days=CHANNEL_DAYS),
+    )
+
+
+_WAITING = """
+    select placeholder, handling_mode, open_since > :open_after as still_open, count(*) as n
+    from service where open_since is not null group by 1, 2, 3"""
+_LAST_STATE = """
+    select t.*, coalesce(s.state, 'new') as state from ticket t left join lateral (
+        select state from office.ticket_step s where s.ticket_id = t.ticket_id order by step_no desc limit 1) s on true"""
+_TICKETS = f"select state, count(*) from ({_LAST_STATE}) t group by 1"
+_OVERDUE = f"select count(*) from ({_LAST_STATE}) t where due_at < now() and not state = any(:closed)"
+_OUTBOX = """
+    select count(*), coalesce(extract(epoch from now() - min(created_at)), 0) from outbox where sent_at is null"""
+_CHANNELS = """
+    select channel, count(*) from review where received_at > now() - make_interval(days => :days) group by 1"""
+_COVERAGE = """
+    with wired as (
+        select item_code, dept_code, bool_or(open_since is null) as reviewed from service
+        where not placeholder group by 1, 2),
+    departments as (
+        select d.dept_code, d.items, bool_or(w.reviewed) as reviewed, bool_or(w.dept_code is not null) as wired,
+            count(distinct left(w.item_code, 31)) filter (where w.reviewed) as items_reviewed,
+            count(distinct left(w.item_code, 31)) as items_wired
+        from office.department d left join wired w using (dept_code) group by 1, 2)
+    select count(*) as departments, coalesce(sum(items), 0)::int as items,
+        count(*) filter (where reviewed) as departments_reviewed, count(*) filter (where wired) as departments_wired,
+        coalesce(sum(items_reviewed), 0)::int as items_reviewed, coalesce(sum(items_wired), 0)::int as items_wired
+    from departments"""
+
+
+def _rows(connection: Connection, query: str, **parameters: Any) -> list[Row]:
+    return [row._asdict() for row in connection.execute(text(query), parameters)]
+
+
+def _pairs(connection: Connection, query: str, **parameters: Any) -> dict[str, int]:
+    return {row[0]: row[1] for row in connection.execute(text(query), parameters)}
+
+
+def _sums(connection: Connection) -> dict[str, int]:
+    columns = ", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in MEASURES)
+    return connection.execute(text(f"select {columns} from counter")).one()._asdict()
+
+
+def _fates(connection: Connection) -> dict[str, dict[str, int]]:
+    columns = ", ".join(f"sum({fate.value})::bigint as {fate.value}" for fate in Fate)
+    rows = _rows(connection, f"select topic, {columns} from stream_position group by 1 order by 1")
+    return {row["topic"]: {fate.value: row[fate.value] for fate in Fate} for row in rows}
+
+
+def _reviews(sums: Mapping[str, int], waiting: list[Row]) -> dict[str, int]:
+    """Effective first reviews by outcome; the five add up."""
+    alone = {
+        still: sum(r["n"] for r in waiting if r["placeholder"] and r["still_open"] is still)
+        for still in (True, False)
+    }
+    return {
+        "matched": sums["matched"],
+        "matched_late": sums["matched_late"],
+        "orphan": alone[False],
+        "unmatched": alone[True],
+        "standalone": sums["standalone"],
+    }
+
+
+def _services(connection: Connection, mode: HandlingMode, waiting: list[Row]) -> dict[str, int]:
+    mine = [row for row in waiting if not row["placeholder"] and row["handling_mode"] == mode.value]
+    query = text("select coalesce(sum(reviewed), 0)::bigint from counter where handling_mode = :mode")
+    return {
+        "reviewed": connection.scalar(query, {"mode": mode.value}) or 0,
+        "unreviewed": sum(row["n"] for row in mine if not row["still_open"]),
+        "pending": sum(row["n"] for row in mine if row["still_open"]),
+    }
+
+
+def _coverage(connection: Connection) -> dict[str, Rate]:
+    """Of the catalogue: with an active review, and with a case seen (D1, D9)."""
+    row = connection.execute(text(_COVERAGE)).one()
+    return {
+        "items_reviewed": Rate(row.items_reviewed, row.items),
+        "items_wired": Rate(row.items_wired, row.items),
+        "departments_reviewed": Rate(row.departments_reviewed, row.departments),
+        "departments_wired": Rate(row.departments_wired, row.departments),
+    }
