@@ -19,18 +19,22 @@ _LOCAL = re.compile(r"(?<![0-9])[2-8][0-9]{6}(?![0-9])")
 
 
 def scrub(text: str) -> str:
-    """`text` with mobile numbers (138****5678), identity numbers (first digit and last two) and landlines masked.
+    """Free text with mobile numbers (138****5678), identity numbers (first digit and last two) and landlines masked.
 
     Spaces, dashes and full-width digits do not hide a number; digits come out half-width. In doubt more is masked: a
     run of 15 digits or more is taken for an identity number whatever it is, 7 digits alone for a local phone number.
     Names, addresses and numbers in words cannot be found reliably and stay: scrubbed text is still not for the public.
     Scrub before cutting: half a number is no longer recognised. Pure.
     """
-    plain = "".join(str(unicodedata.decimal(char, char)) for char in text)
-    plain = _IDENTITY.sub(lambda found: _masked(found[0], 1, 2), plain)
-    plain = _MOBILE.sub(lambda found: _masked(found[0], 3, 4), plain)
-    plain = _LANDLINE.sub(lambda found: f"{found[1]}-*****{found[0][-2:]}", plain)
+    plain = _LANDLINE.sub(lambda found: f"{found[1]}-*****{found[0][-2:]}", mask(text))
     return _LOCAL.sub(lambda found: _masked(found[0], 0, 2), plain)
+
+
+def mask(code: str) -> str:
+    """The same for a code of somebody else's making: short numbers stay, they are what it is known by. Pure."""
+    plain = "".join(str(unicodedata.decimal(char, char)) for char in code)
+    plain = _IDENTITY.sub(lambda found: _masked(found[0], 1, 2), plain)
+    return _MOBILE.sub(lambda found: _masked(found[0], 3, 4), plain)
 
 
 def _masked(number: str, head: int, tail: int) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.privacy import scrub
+from pipeline.privacy import mask, scrub
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,13 @@ from pipeline.privacy import scrub
 )
 def test_scrub(said: str, shown: str) -> None:
     assert scrub(said) == shown
+
+
+def test_a_code_keeps_its_short_numbers_and_hides_a_phone() -> None:
+    assert mask("5542345") == "5542345"
+    assert mask("610326-0042") == "610326-0042"
+    assert mask("w13800135678") == "w138****5678"
+    assert mask("61032619900101123X") == "6***************3X"
 
 
 gaps = st.sampled_from(["", "", " ", "-", "\u3000", "—", "\u200b", "\n", ". ", "－"])

@@ -1,0 +1,74 @@
+"""The desk (差评工单): the officers' pages, composed. Loopback only and read only, until there are accounts."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from consumers.desk.headers import HOSTS, SECURITY, SecurityHeaders
+from consumers.desk.heart import Heart
+from consumers.desk.pages import Pages
+from consumers.desk.templating import HERE
+from pipeline.ledger.engine import engine
+from pipeline.settings import Settings
+
+QUERY_LIMIT = "10s"
+"""A query that takes longer is given up, and the page says that the ledger does not answer."""
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starlette:
+    """The application. Connects on the first request; while it is served, it beats. Raises what `engine` raises."""
+    ledger = engine(
+        settings.database, "desk", default_transaction_read_only="on", statement_timeout=QUERY_LIMIT
+    )
+    pages = Pages(ledger, settings.rules.policy(), clock)
+    away = partial(_away, pages)
+    return Starlette(
+        routes=[
+            Route("/", pages.tickets),
+            Route("/tickets/{ticket_id:uuid}", pages.ticket),
+            Route("/healthz", pages.healthz),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
+        ],
+        exception_handlers={
+            HTTPException: partial(_refused, pages),
+            OperationalError: away,
+            InterfaceError: away,
+            PoolTimeoutError: away,
+            Exception: partial(_broken, pages),
+        },
+        lifespan=Heart(settings, ledger).lifespan,
+    )
+
+
+def _refused(pages: Pages, request: Request, error: HTTPException) -> Response:
+    return pages.problem(request, HTTPStatus(error.status_code), dict(error.headers or {}))
+
+
+def _away(pages: Pages, request: Request, _: Exception) -> Response:
+    return pages.problem(request, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "10"})
+
+
+def _broken(pages: Pages, request: Request, _: Exception) -> Response:
+    """A defect. Starlette answers outside of every middleware, so the headers are set here; the server logs it."""
+    return pages.problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, SECURITY)
