@@ -1,0 +1,68 @@
+"""The error file: the rows that could not be read, what is wrong with each, and its cells. Excel opens it."""
+
+import csv
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from producers.errors import Unmapped
+from producers.rows import SURPLUS
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_BEYOND = "表头以外"
+
+
+class Refusals:
+    """A context manager. Leaving it puts the file in its place; without a refusal, an old file of the name goes.
+
+    When an error passes through, the file stays as it was: the next run reads all rows again.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.rows = 0
+        self._draft = file.with_name(file.name + ".new")
+        self._out: IO[str] | None = None
+        self._writer: Any = None
+
+    def add(self, number: int, unmapped: Unmapped, row: dict[str, str]) -> None:
+        """One row more. `number` is its line in the sheet."""
+        if self._out is None:
+            self._begin([name for name in row if name != SURPLUS])
+        self.rows += 1
+        cells = [cell for name, cell in row.items() if name != SURPLUS]
+        self._write([str(number), unmapped.column, unmapped.message, *cells, row.get(SURPLUS, "")])
+
+    def _begin(self, columns: Iterable[str]) -> None:
+        self._draft.unlink(missing_ok=True)
+        handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._out = os.fdopen(handle, "w", encoding="utf-8-sig", newline="")
+        self._writer = csv.writer(self._out)
+        self._write(["行号", "列", "问题", *columns, _BEYOND])
+
+    def _write(self, cells: list[str]) -> None:
+        self._writer.writerow([_harmless(cell) for cell in cells])
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put it in its place, unless an error is on its way."""
+        if self._out is not None:
+            self._out.close()
+        if error is not None:
+            self._draft.unlink(missing_ok=True)
+        elif self.rows:
+            self._draft.replace(self.file)
+        else:
+            self.file.unlink(missing_ok=True)
+
+
+def _harmless(cell: str) -> str:
+    """Excel would compute what begins so: a citizen's cell must not become a formula on an officer's desk."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

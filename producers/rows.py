@@ -1,0 +1,162 @@
+"""The rows of a sheet, CSV or XLSX, as text by column. Row numbers are those that the sheet shows: the header is 1."""
+
+import csv
+import warnings
+import zipfile
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from datetime import date, datetime, time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from producers.errors import CannotImportError
+
+SURPLUS = ""
+"""The key of what stands in a row beyond the last column of the header: the row is probably shifted."""
+_EXACT = 10**15
+"""Excel keeps 15 digits of a number; of a longer one the rest is already lost."""
+_ENCODINGS = ("utf-8-sig", "gb18030")
+Cells = list[str]
+
+
+def rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each row that is not blank, with its number. Reads as it goes. Raises CannotImportError.
+
+    A column without a heading is called `column <n>`. Cells missing at a row's end are empty.
+    """
+    with closing(_lines(path)) as lines:
+        header = _header(path, next(lines, []))
+        for number, cells in enumerate(lines, start=2):
+            if any(cell.strip() for cell in cells):
+                yield number, _row(header, cells)
+
+
+def count(path: Path) -> int | None:
+    """About how many rows there are; None if the sheet does not say. Blocks.
+
+    Reads a CSV whole, so that a defect at its end is found before the first row is sent; XLSX is only asked. Raises
+    CannotImportError, also if there is no row.
+    """
+    first = next(rows(path), None)
+    if first is None:
+        raise CannotImportError(f"{path.name} has a header, but no rows")
+    if _kind(path) == ".csv":
+        return sum(1 for _ in rows(path))
+    with closing(_workbook(path)) as book:
+        return (book.worksheets[0].max_row or 1) - 1 or None
+
+
+def _kind(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in {".csv", ".xlsx"}:
+        raise CannotImportError(f"{path.name} is neither .csv nor .xlsx: save it as one of them")
+    return kind
+
+
+def _lines(path: Path) -> Generator[Cells, None, None]:
+    return _csv_lines(path) if _kind(path) == ".csv" else _xlsx_lines(path)
+
+
+def _header(path: Path, cells: Cells) -> Cells:
+    names = [cell.strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise CannotImportError(f"{path.name} has no header: its first row must name the columns")
+    named = [name or f"column {place}" for place, name in enumerate(names, start=1)]
+    if twice := sorted({name for name in named if named.count(name) > 1}):
+        raise CannotImportError(
+            f"{path.name} has more than one column {', '.join(twice)}: rename or remove one"
+        )
+    return named
+
+
+def _row(header: Cells, cells: Cells) -> dict[str, str]:
+    row = dict.fromkeys(header, "") | dict(zip(header, cells, strict=False))
+    if any(surplus := cells[len(header) :]):
+        row[SURPLUS] = " ".join(filter(None, surplus))
+    return row
+
+
+def _csv_lines(path: Path) -> Generator[Cells, None, None]:
+    with path.open(encoding=_encoding(path), newline="") as file:
+        delimiter = _delimiter(file.readline())
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            yield from reader
+        except csv.Error as error:
+            # not strict, one quotation mark left open would swallow all rows behind it
+            raise CannotImportError(
+                f"{path.name} is no well-formed CSV near line {reader.line_num} ({error}): look for a quotation mark "
+                "left open"
+            ) from None
+
+
+def _encoding(path: Path) -> str:
+    """Reads the file through: UTF-8 that breaks off half way is not UTF-8."""
+    for encoding in _ENCODINGS:
+        try:
+            with path.open(encoding=encoding) as file:
+                if not any("\0" in line for line in file):
+                    return encoding
+        except UnicodeDecodeError:
+            continue
+    raise CannotImportError(f"{path.name} is text neither in UTF-8 nor in GB18030: save it as CSV UTF-8")
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+
+
+def _workbook(path: Path) -> Any:
+    from openpyxl import load_workbook
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles
+            return load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise CannotImportError(
+            f"{path.name} is no XLSX workbook ({error}): save it again as .xlsx"
+        ) from None
+
+
+def _xlsx_lines(path: Path) -> Generator[Cells, None, None]:
+    with closing(_workbook(path)) as book:
+        sheet = _only_sheet(path, book)
+        for cells in sheet.iter_rows(values_only=True):
+            yield [_text(cell) for cell in cells]
+
+
+def _only_sheet(path: Path, book: Any) -> Any:
+    for sheet in book.worksheets:
+        sheet.reset_dimensions()  # some writers state them wrongly, and rows would be missing
+    filled = [sheet for sheet in book.worksheets if _has_cells(sheet)]
+    if len(filled) > 1:
+        names = ", ".join(sheet.title for sheet in filled)
+        raise CannotImportError(
+            f"{path.name} has more than one sheet ({names}): save the one with cases alone"
+        )
+    return filled[0] if filled else book.worksheets[0]
+
+
+def _has_cells(sheet: Any) -> bool:
+    return any(any(row) for row in islice(sheet.iter_rows(values_only=True), 20))
+
+
+def _text(cell: object) -> str:
+    match cell:
+        case None:
+            return ""
+        case bool():
+            return str(cell).upper()
+        case int() | float() if abs(cell) >= _EXACT:
+            return f"{cell:.14E}"
+        case float() if cell.is_integer():
+            return str(int(cell))
+        case datetime() | date() | time():
+            return cell.isoformat()
+        case _:
+            return str(cell)

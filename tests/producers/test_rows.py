@@ -1,0 +1,113 @@
+"""Sheets as departments save them: encodings, delimiters, workbooks, and what is no sheet."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from producers.errors import CannotImportError
+from producers.rows import SURPLUS, count, rows
+
+EXPECTED = [(2, {"编号": "A1", "事项": "户籍、迁移"}), (3, {"编号": "A2", "事项": "换行\n在内"})]
+
+
+def csv_file(folder: Path, text: str, encoding: str = "utf-8", name: str = "cases.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def workbook(folder: Path, *sheets: list[list[Any]]) -> Path:
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    for number, lines in enumerate(sheets, start=1):
+        sheet = book.create_sheet(f"表{number}")
+        for line in lines:
+            sheet.append(line)
+    book.save(folder / "cases.xlsx")
+    return folder / "cases.xlsx"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_csv(tmp_path: Path, encoding: str, mark: str) -> None:
+    text = f'编号{mark}事项\r\nA1{mark}户籍、迁移\r\nA2{mark}"换行\n在内"\r\n'
+    path = csv_file(tmp_path, text, encoding)
+    assert list(rows(path)) == EXPECTED
+    assert count(path) == 2
+
+
+def test_xlsx(tmp_path: Path) -> None:
+    lines: list[list[Any]] = [
+        ["编号", "数", "时间", "日", "是"],
+        ["A1", 3.0, datetime(2026, 11, 2, 9, 30), date(2026, 11, 2), True],
+        [7, 2.5],
+    ]
+    path = workbook(tmp_path, lines, [])
+    assert [tuple(row.values()) for _, row in rows(path)] == [
+        ("A1", "3", "2026-11-02T09:30:00", "2026-11-02T00:00:00", "TRUE"),
+        ("7", "2.5", "", "", ""),
+    ]
+    assert count(path) == 2
+
+
+def test_a_number_that_excel_has_rounded_looks_so(tmp_path: Path) -> None:
+    path = workbook(tmp_path, [["编号"], [610326202611020017], [999999999999999]])
+    assert [row["编号"] for _, row in rows(path)] == ["6.10326202611020E+17", "999999999999999"]
+
+
+def test_blank_rows_are_no_rows_and_do_not_change_the_numbers_of_others(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "a,b\n1,2\n\n , \n3,4\n,\n")
+    assert [number for number, _ in rows(path)] == [2, 5]
+    assert [number for number, _ in rows(workbook(tmp_path, [["a"], [1], [], [2]]))] == [2, 4]
+
+
+def test_rows_that_are_too_short_or_too_long(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "a,b\n1\n1,2,,3\n1,2,,\n")
+    assert [row for _, row in rows(path)] == [
+        {"a": "1", "b": ""},
+        {"a": "1", "b": "2", SURPLUS: "3"},
+        {"a": "1", "b": "2"},
+    ]
+
+
+def test_a_column_without_a_heading_gets_one(tmp_path: Path) -> None:
+    assert list(rows(csv_file(tmp_path, "a,,b,,\n1,2,3,,\n"))) == [(2, {"a": "1", "column 2": "2", "b": "3"})]
+
+
+WRONG = [
+    ("", "has no header"),
+    ("\n1,2\n", "has no header"),
+    (",,\n1,2,3\n", "has no header"),
+    ("a,b\n", "no rows"),
+    ("a,b\n,\n", "no rows"),
+    ("a,b, a\n1,2,3\n", "more than one column a"),
+    ('a,b\n1,"2\n3,4\n', "quotation mark"),
+    ("a,b\n1,\0\n", "neither in UTF-8 nor in GB18030"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG)
+def test_what_is_no_csv(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(CannotImportError, match=said):
+        count(csv_file(tmp_path, text))
+
+
+def test_other_encodings_and_kinds(tmp_path: Path) -> None:
+    with pytest.raises(CannotImportError, match="UTF-8"):
+        count(csv_file(tmp_path, "编号,b\n1,2\n", "utf-16"))
+    with pytest.raises(CannotImportError, match=r"neither \.csv nor \.xlsx"):
+        count(csv_file(tmp_path, "a\n1\n", name="cases.xls"))
+    with pytest.raises(CannotImportError, match="no XLSX workbook"):
+        count(csv_file(tmp_path, "a\n1\n", name="cases.xlsx"))
+
+
+def test_workbooks_that_are_wrong(tmp_path: Path) -> None:
+    with pytest.raises(CannotImportError, match="has no header"):
+        count(workbook(tmp_path, []))
+    with pytest.raises(CannotImportError, match="no rows"):
+        count(workbook(tmp_path, [["a"]]))
+    with pytest.raises(CannotImportError, match="more than one sheet \\(表1, 表2\\)"):
+        count(workbook(tmp_path, [["a"], [1]], [["b"], [2]]))
