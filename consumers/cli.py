@@ -29,14 +29,18 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 @app.command()
 def desk() -> None:
     """Serve the officers' pages (loopback only) until told to stop."""
-    from consumers.desk.serve import serve
+    from consumers.desk.app import create
+    from consumers.serving import serve
 
-    serve(load())
+    settings = load()
+    serve(create(settings), settings.web, settings.web.desk_port)
 
 
 @app.command()
 def exporter() -> None:
     """Serve /metrics for Prometheus (loopback only) until told to stop."""
-    from consumers.exporter import serve
+    from consumers.exporter import create
+    from consumers.serving import serve
 
-    serve(load())
+    settings = load()
+    serve(create(settings), settings.web, settings.web.exporter_port)

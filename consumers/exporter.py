@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from consumers import serving
+from consumers.heart import Heart
 from consumers.status import SILENT, Status
 from pipeline import metrics
 from pipeline.metrics import Computed
@@ -130,8 +130,8 @@ def _ratios(computed: Computed, rates: Mapping[str, Mapping[str, Any]]) -> Itera
 
 def create(settings: Settings) -> Starlette:
     """The exporter as an application: `/metrics`, `/healthz`."""
-    registry = CollectorRegistry()
-    registry.register(StatusCollector(Status(settings), settings.rules.review_rate_target))
+    registry, status = CollectorRegistry(), Status(settings)
+    registry.register(StatusCollector(status, settings.rules.review_rate_target))
 
     def scrape(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
@@ -140,9 +140,5 @@ def create(settings: Settings) -> Starlette:
     def health(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    return Starlette(routes=[Route("/metrics", scrape), Route("/healthz", health)])
-
-
-def serve(settings: Settings) -> None:
-    """Serve until told to stop. Blocks."""
-    serving.serve(create(settings), "exporter", settings.web.exporter_port, settings)
+    routes = [Route("/metrics", scrape), Route("/healthz", health)]
+    return Starlette(routes=routes, lifespan=Heart(settings, "exporter").lifespan)

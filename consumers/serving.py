@@ -1,57 +1,25 @@
-"""Serving pages on loopback: one uvicorn, and a heartbeat beside it that `hcp status` sees."""
-
-import contextlib
-import logging
-import threading
-from collections.abc import Iterator
+"""Serving an application on loopback: one uvicorn, without an access log."""
 
 import uvicorn
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
-from pipeline.ledger import components
-from pipeline.ledger.engine import engine
-from pipeline.settings import Settings
-
-log = logging.getLogger(__name__)
-BEAT_SECONDS = 5.0
+from pipeline.settings import Web
 
 
-def serve(app: ASGIApp, name: str, port: int, settings: Settings) -> None:
-    """Serve `app` on the settings' loopback address until SIGTERM or SIGINT. Blocks."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with _beating(name, settings):
-        uvicorn.run(
-            app, host=settings.web.host, port=port, log_config=None, access_log=False, server_header=False
-        )
+def serve(app: Starlette, web: Web, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Blocks. SystemExit if the port is taken.
 
-
-@contextlib.contextmanager
-def _beating(name: str, settings: Settings) -> Iterator[None]:
-    """Say that `name` lives, while this lasts; and at the end that it stopped."""
-    over = threading.Event()
-    pool = engine(settings.database, name, pool_size=1)
-    heart = threading.Thread(target=_beat, args=(pool, name, over), name="heartbeat", daemon=True)
-    heart.start()
-    try:
-        yield
-    finally:
-        over.set()
-        heart.join()
-        _say(pool, name, "stopped")
-        pool.dispose()
-
-
-def _beat(pool: Engine, name: str, over: threading.Event) -> None:
-    while not over.is_set():
-        _say(pool, name, "running")
-        over.wait(BEAT_SECONDS)
-
-
-def _say(pool: Engine, name: str, state: str) -> None:
-    try:
-        with pool.begin() as connection:
-            components.beat(connection, name, state)
-    except DBAPIError as error:
-        log.warning("database_away", extra={"error": type(error).__name__})
+    There is no access log: a URL names a ticket, and who looked at it is not for a log.
+    """
+    uvicorn.run(
+        app,
+        host=web.host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )

@@ -95,7 +95,7 @@ def _without_password(settings: Settings) -> str:
     passfile = Path(settings.stack.data_dir, "pgpass").resolve()
     if passfile.exists():
         url = url.update_query_dict({"passfile": str(passfile)})
-    return url.set(password=None).render_as_string(hide_password=True)
+    return url._replace(password=None).render_as_string()
 
 
 def _topics(log: list[Watermark], positions: list[Row]) -> list[dict[str, Any]]:

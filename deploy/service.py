@@ -57,11 +57,11 @@ class Command:
 
 
 def page_answers(host: str, port: int) -> bool:
-    """Whether GET /healthz says 200. Blocks for 3 s at most."""
-    connection = http.client.HTTPConnection(host, port, timeout=3)
+    """Whether it answers GET /healthz: with 200, or with 503 while its database is away. Blocks for 8 s at most."""
+    connection = http.client.HTTPConnection(host, port, timeout=8)
     try:
         connection.request("GET", "/healthz")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        return connection.getresponse().status in {http.HTTPStatus.OK, http.HTTPStatus.SERVICE_UNAVAILABLE}
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -49,12 +49,23 @@ class View:
         states = " ".join(_brief(keeper) for keeper in self.stack.supervisor.keepers)
         played = self._progress()
         came = [f"{name}: {words}" for name, words in lines(self.picture).items()] if self.picture else []
-        return " | ".join([states, *([f"played {played.done}/{played.total}"] if played else []), *came])
+        return " | ".join(
+            [
+                states,
+                *([f"played {played.done:,} of {played.total:,}: {played.note}"] if played else []),
+                *came,
+            ]
+        )
 
     def summary(self, phases: Mapping[str, float]) -> RenderableType:
         """What came through, and how long each phase took."""
         took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.items())
-        return Group(summary(self.picture), Text(f"{took}; together {sum(phases.values()):.1f} s"))
+        played = self._progress()
+        return Group(
+            Text(played.note if played else "", "dim"),
+            summary(self.picture),
+            Text(f"{took}; together {sum(phases.values()):.1f} s"),
+        )
 
     def _processes(self) -> Table:
         table = Table("process", "state", "since", "restarts", "address", "log", box=None, pad_edge=False)

@@ -17,9 +17,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from consumers.desk.headers import HOSTS, SECURITY, SecurityHeaders
-from consumers.desk.heart import Heart
 from consumers.desk.pages import Pages
 from consumers.desk.templating import HERE
+from consumers.heart import Heart
 from pipeline.ledger.engine import engine
 from pipeline.settings import Settings
 
@@ -57,7 +57,7 @@ def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starl
             PoolTimeoutError: away,
             Exception: partial(_broken, pages),
         },
-        lifespan=Heart(settings, ledger).lifespan,
+        lifespan=Heart(settings, "desk", ledger).lifespan,
     )
 
 

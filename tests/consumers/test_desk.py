@@ -315,7 +315,7 @@ def test_styles_and_icon_are_ours(away: Client) -> None:
 @system
 def test_served_it_is_healthy_beats_and_says_when_it_ends(ledger: Settings, tmp_path: Path) -> None:
     ledger.web.desk_port = claim(0, "the desk", "")
-    code = "from consumers.desk.serve import serve; from pipeline.settings import load; serve(load())"
+    code = "from consumers.cli import desk; desk()"
     process = subprocess.Popen([sys.executable, "-c", code], env=environment(ledger), cwd=tmp_path)
     health = f"http://127.0.0.1:{ledger.web.desk_port}/healthz"
 

@@ -1,4 +1,4 @@
-"""The desk's heartbeat in the ledger, for as long as it is served."""
+"""The heartbeat of a served application in the ledger: what `hcp status` sees of it."""
 
 import logging
 import threading
@@ -19,11 +19,14 @@ log = logging.getLogger(__name__)
 
 
 class Heart:
-    """Beats in a thread of its own, over a connection of its own: the pages' ones only read."""
+    """Beats as `name`, in a thread of its own, over a connection of its own: the pages' ones only read.
 
-    def __init__(self, settings: Settings, ledger: Engine) -> None:
-        self._ledger = ledger
-        self._office = engine(settings.database, "desk-heart", pool_size=1)
+    At the end it disposes of `pools`, too.
+    """
+
+    def __init__(self, settings: Settings, name: str, *pools: Engine) -> None:
+        self._name, self._pools = name, pools
+        self._office = engine(settings.database, f"{name}-heart", pool_size=1)
         self._stopping = threading.Event()
 
     @asynccontextmanager
@@ -36,8 +39,8 @@ class Heart:
         finally:
             self._stopping.set()
             thread.join(BEAT_SECONDS)
-            self._ledger.dispose()
-            self._office.dispose()
+            for pool in (*self._pools, self._office):
+                pool.dispose()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -48,6 +51,6 @@ class Heart:
     def _say(self, state: str) -> None:
         try:
             with self._office.begin() as connection:
-                beat(connection, "desk", state)
+                beat(connection, self._name, state)
         except SQLAlchemyError as error:
             log.warning("away", extra={"task": "heartbeat", "error": type(error).__name__})

@@ -1,0 +1,122 @@
+"""`hcp status` and `/metrics` on a real stack: the same numbers, and a sentence when a server is away."""
+
+import subprocess
+from collections.abc import Iterator
+
+import psycopg2
+import pytest
+from pydantic import SecretStr
+
+from consumers.exporter import create, samples
+from consumers.status import addresses, collect
+from pipeline.metrics import COMPUTED
+from schemas.topics import Stream
+from tests.consumers.client import Client
+from tests.harness import DEPT, System, case, now, review
+from tests.wait import wait_for
+
+pytestmark = pytest.mark.system
+TARGET = 0.95
+
+
+@pytest.fixture
+def story(system: System) -> Iterator[System]:
+    """Two pairs, one online service a day and a half old and unreviewed, one just now; orphans; one default; a dead letter."""
+    twice = review("pair", 1)
+    with system.worker():
+        system.send(
+            case("pair"), twice, twice, case("other"), review("other", 5), review("other", 4, submitted_at=now()),
+            case("forgotten", handling_mode="online", served_at=now(hours=36)),
+            case("open", handling_mode="online"), review("open", 5, channel="default"),
+            review("nobody", 5), review("long ago", 3, submitted_at=now(days=3)), review(None, 4, dept_code=DEPT),
+        )  # fmt: skip
+        system.send_raw(Stream.CASE, b"{")
+        system.send_raw(Stream.CASE, None)
+        system.wait_until_caught_up()
+        wait_for(lambda: not system.one("select count(*) from outbox where sent_at is null"), 20, "the relay")
+        yield system
+
+
+def test_status_counts_what_was_sent(story: System) -> None:
+    picture = collect(story.settings)
+    cases, reviews = (story.settings.kafka.topic(s) for s in (Stream.CASE, Stream.REVIEW))
+    assert picture["errors"] == []
+    assert picture["fates"][cases] == {
+        "stored": 4,
+        "duplicate": 0,
+        "conflict": 0,
+        "dead_letter": 1,
+        "skipped": 1,
+    }
+    assert picture["fates"][reviews] == {
+        "stored": 6,
+        "duplicate": 1,
+        "conflict": 1,
+        "dead_letter": 0,
+        "skipped": 0,
+    }
+    assert picture["reviews"] == {
+        "matched": 3,
+        "matched_late": 0,
+        "orphan": 1,
+        "unmatched": 1,
+        "standalone": 1,
+    }
+    assert picture["services"] == {"reviewed": 2, "unreviewed": 1, "pending": 1}
+    assert picture["rates"]["offline"] == {"rate": 1.0, "part": 2, "whole": 2, "pending": 0}
+    assert picture["rates"]["online"] == {"rate": 0.0, "part": 0, "whole": 1, "pending": 1}
+    assert picture["quality"]["active"] == {"rate": 0.8333, "part": 5, "whole": 6}
+    assert picture["quality"]["bad"] == {"rate": 0.2, "part": 1, "whole": 5}
+    assert picture["tickets"]["new"] == 1
+    assert (picture["gaps"], picture["repairs"], picture["dead_letters"]) == (0, 0, {"not_json": 1})
+    assert sum(topic["end"] - topic["log_start"] for topic in picture["topics"]) == 14
+    assert {topic["lag"] for topic in picture["topics"]} == {0}
+    assert [row["state"] for row in picture["components"]] == ["running"]
+
+
+def test_metrics_say_what_status_says_and_promtool_finds_no_fault(story: System) -> None:
+    client = Client(create(story.settings))
+    text = client.get("/metrics").text
+    assert client.get("/healthz").status_code == 200
+    told = [line for line in text.splitlines() if not line.startswith("#")]
+    for computed, labels, value in samples(collect(story.settings), TARGET):
+        if computed.name not in {"hcp_component_beat_timestamp_seconds", "hcp_outbox_oldest_seconds"}:
+            pairs = dict(zip(computed.labels, labels, strict=True))
+            shown = ",".join(f'{name}="{pairs[name]}"' for name in sorted(pairs))
+            assert f"{computed.name}{f'{{{shown}}}' if shown else ''} {float(value)}" in told
+    assert {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")} == {
+        c.name for c in COMPUTED
+    }
+    assert {line.split("{")[0].split()[0] for line in told} == {c.name for c in COMPUTED}, "each has a sample"
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_server_that_is_away_is_said_and_the_other_still_shown(system: System) -> None:
+    away = system.settings.model_copy(deep=True)
+    away.database.url = SecretStr("postgresql://hcp:secret-of-mine@127.0.0.1:1/hcp")
+    picture = collect(away)
+    assert "the database does not answer" in picture["errors"][0]
+    assert len(picture["topics"]) == 12
+    told = {(computed.name, labels): value for computed, labels, value in samples(picture, TARGET)}
+    assert told["hcp_ledger_up", ()] == 0
+    assert told["hcp_log_up", ()] == 1
+    assert "secret-of-mine" not in str(picture)
+
+
+def test_the_database_can_be_reached_by_the_address_without_a_password_in_it(system: System) -> None:
+    settings = system.settings.model_copy(deep=True)
+    settings.stack.data_dir = system.folder
+    url = settings.database.url.get_secret_value()
+    password = url.split(":")[2].split("@")[0]
+    file = system.folder / "pgpass"
+    file.write_text(f"127.0.0.1:*:*:hcp:{password}\n")
+    file.chmod(0o600)
+    shown = addresses(settings)["database_url"]
+    assert password not in shown
+    psycopg2.connect(shown).close()
+    file.unlink()
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(addresses(settings)["database_url"])
