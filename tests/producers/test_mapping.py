@@ -126,11 +126,6 @@ def test_cells_beyond_the_header_and_cells_that_are_not_there(sheet: Mapping) ->
         sheet.read({name: cell for name, cell in SHEET.items() if name != "状态"}, 1, AT)
 
 
-def test_a_default_does_not_hide_a_number_that_excel_has_rounded() -> None:
-    with pytest.raises(Unmapped, match="四舍五入"):
-        load("municipal-permit").read(LOG | {"concept:name": "1.2E+17"}, 1)
-
-
 def test_a_corrected_row_is_a_new_event_and_a_moved_one_the_same(sheet: Mapping) -> None:
     first = sheet.read(SHEET, 1, AT)
     moved = sheet.read(SHEET, 1, AT, timedelta(days=-3))
@@ -205,6 +200,18 @@ def test_codes_with_a_default_take_any_value(tmp_path: Path) -> None:
         "offline",
         "offline",
     ]
+
+
+def test_a_default_hides_no_rounded_number_and_no_unknown_department(tmp_path: Path) -> None:
+    item = {"column": "item", "pattern": "(T[0-9]+)", "default": "T01"}
+    dept = {"column": "dept", "departments": True, "default": "610326"}
+    mapping = own(tmp_path, {"about": "x", "fields": fields(item_code=item, dept_code=dept)})
+    read = mapping.read(ROW | {"item": "anything", "dept": ""}, 1, AT)
+    assert (read.item_code, read.dept_code) == ("T01", "610326")
+    with pytest.raises(Unmapped, match="四舍五入"):
+        mapping.read(ROW | {"item": "1.2E+17", "dept": ""}, 1, AT)
+    with pytest.raises(Unmapped, match="没有这个部门"):
+        mapping.read(ROW, 1, AT)
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

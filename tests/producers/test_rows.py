@@ -1,5 +1,6 @@
 """Sheets as departments save them: encodings, delimiters, workbooks, and what is no sheet."""
 
+import zipfile
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,14 @@ def test_workbooks_that_are_wrong(tmp_path: Path) -> None:
         count(workbook(tmp_path, [["a"]]))
     with pytest.raises(CannotImportError, match="more than one sheet \\(表1, 表2\\)"):
         count(workbook(tmp_path, [["a"], [1]], [["b"], [2]]))
+
+
+def test_a_workbook_that_states_a_wrong_size_is_read_whole(tmp_path: Path) -> None:
+    path = workbook(tmp_path, [["a", "b"], [1, 2], [3, 4]])
+    with zipfile.ZipFile(path) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(path, "w") as lying:
+        for name, part in parts.items():
+            lying.writestr(name, part.replace(b'ref="A1:B3"', b'ref="A1"'))
+    assert [tuple(row.values()) for _, row in rows(path)] == [("1", "2"), ("3", "4")]
+    assert count(path) is None
