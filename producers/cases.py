@@ -142,6 +142,7 @@ def _read_through(task: _Task, refusals: Refusals) -> tuple[int, int]:
     for place, _ in _events(task, refusals):
         if place % ROWS_A_FLUSH == 0:
             task.progress(place, task.total)
+    task.progress(place, place)
     return place, 0
 
 
