@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from deploy.child import log_end
 from deploy.errors import StackError
 from deploy.lock import Lock
@@ -66,10 +68,17 @@ def stop(folder: Path) -> bool:
         return False
     os.kill(holder.pid, signal.SIGTERM)
     deadline = time.monotonic() + DOWN_SECONDS
-    while lock.holder() is not None:
+    while lock.holder() is not None or _lives(holder.pid):
         if time.monotonic() > deadline:
             raise StackError(
                 f"the stack (pid {holder.pid}) has not stopped in {DOWN_SECONDS:.0f} s; kill -9 ends it"
             )
         time.sleep(POLL_SECONDS)
     return True
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

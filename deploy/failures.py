@@ -7,6 +7,7 @@ from pydantic_settings import SettingsError
 
 from deploy.errors import StackError
 from pipeline.settings import NotConfiguredError
+from producers.errors import InputError
 
 _DISK = {
     errno.ENOSPC: "the disk is full: make room",
@@ -20,7 +21,7 @@ _DISK = {
 def sentence(error: BaseException) -> str | None:
     """What to tell a person; None if this error was not expected."""
     match error:
-        case StackError() | SettingsError() | NotConfiguredError():
+        case StackError() | SettingsError() | NotConfiguredError() | InputError():
             return str(error)
         case ValidationError():
             return "; ".join(_setting(one["loc"], one["msg"]) for one in error.errors())

@@ -24,11 +24,9 @@ def import_cases(
     """Publish the cases of a file; exit 1 if some rows are none. The same command goes on where it was interrupted."""
     from pipeline.settings import load
     from producers.cases import import_cases as run
-    from producers.errors import AlreadyImportedError, CannotImportError
+    from producers.errors import AlreadyImportedError
     from producers.progress import bar
-    from producers.publish import NotPublishedError
     from producers.shift import parse, said
-    from producers.state import DamagedError
 
     try:
         with bar(file.name) as progress:
@@ -38,9 +36,6 @@ def import_cases(
     except AlreadyImportedError as error:
         typer.echo(str(error))
         return
-    except (CannotImportError, DamagedError, NotPublishedError) as error:
-        typer.echo(f"hcp: {error}", err=True)
-        raise typer.Exit(1) from None
     done = "nothing published (--dry-run)" if dry_run else f"{report.published:,} published"
     typer.echo(f"{file.name}: {report.rows:,} rows, {done}, {report.unmapped:,} not mapped")
     typer.echo(f"times: {said(report.shift)}")

@@ -1,8 +1,24 @@
-"""What goes wrong with a file that is imported, in a sentence that says what to do."""
+"""What goes wrong with input, in a sentence that says what to do."""
 
 
-class CannotImportError(Exception):
-    """Printed without a traceback; nothing more of the file was sent."""
+class InputError(Exception):
+    """Expected: a command prints its sentence, without a traceback, and ends with 1."""
+
+
+class NotPublishedError(InputError):
+    """A record that Kafka did not acknowledge. Sending it again is safe: the event id tells the copies apart."""
+
+
+class DamagedError(InputError):
+    """A state file that cannot be read."""
+
+
+class CannotPlayError(InputError):
+    """Nothing was sent."""
+
+
+class CannotImportError(InputError):
+    """Nothing more of the file was sent."""
 
 
 class AlreadyImportedError(CannotImportError):

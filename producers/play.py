@@ -14,7 +14,7 @@ from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from producers import state
 from producers.cases import import_cases
-from producers.errors import AlreadyImportedError
+from producers.errors import AlreadyImportedError, CannotPlayError
 from producers.pace import Pace
 from producers.publish import Publisher
 from producers.shift import said
@@ -32,10 +32,6 @@ REAL = "real cases; their citizens are simulated, for no such reviews are public
 
 Say = Callable[[int, int, str], None]
 """Told how many records or rows are done, of how many, and a note for people."""
-
-
-class CannotPlayError(Exception):
-    """Printed without a traceback; nothing was sent."""
 
 
 class Played(msgspec.Struct):

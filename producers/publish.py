@@ -10,6 +10,7 @@ from kafka.errors import KafkaError
 
 from pipeline import log
 from pipeline.settings import Kafka
+from producers.errors import NotPublishedError
 from schemas.cloudevents import cloud_headers, key_of
 from schemas.events import CaseEvent, ReviewEvent
 from schemas.topics import Stream
@@ -19,10 +20,6 @@ IN_FLIGHT = 10_000
 ACK_SECONDS = 60.0
 
 _encode = msgspec.json.Encoder().encode
-
-
-class NotPublishedError(Exception):
-    """A record that Kafka did not acknowledge. Sending it again is safe: the event id tells the copies apart."""
 
 
 class Publisher:

@@ -7,11 +7,9 @@ from typing import TypeVar
 
 import msgspec
 
+from producers.errors import DamagedError
+
 S = TypeVar("S", bound=msgspec.Struct)
-
-
-class DamagedError(Exception):
-    """A state file that cannot be read."""
 
 
 def read(file: Path, kind: type[S]) -> S | None:

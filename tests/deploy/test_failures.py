@@ -1,0 +1,42 @@
+"""Expected errors are one sentence; a defect keeps its traceback."""
+
+import errno
+
+import pytest
+from kafka.errors import NoBrokersAvailable
+from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
+
+from deploy.errors import StackError
+from deploy.failures import sentence
+from pipeline.ledger.failures import Stop
+from pipeline.settings import NotConfiguredError, Settings
+from producers.errors import CannotImportError, NotPublishedError
+
+
+def wrong_setting() -> Exception:
+    try:
+        Settings.model_validate({"worker": {"slots": 0}})
+    except ValidationError as error:
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StackError("port taken"), "port taken"),
+        (CannotImportError("no such source"), "no such source"),
+        (NotPublishedError("not acknowledged"), "not acknowledged"),
+        (NotConfiguredError("no database: set HCP_DATABASE__URL"), "no database: set HCP_DATABASE__URL"),
+        (Stop("no slot"), "no slot"),
+        (wrong_setting(), "HCP_WORKER__SLOTS: Input should be greater than or equal to 1"),
+        (OSError(errno.ENOSPC, "full", "/data"), "/data: the disk is full: make room"),
+        (NoBrokersAvailable(), "Kafka (HCP_KAFKA__BOOTSTRAP_SERVERS)"),
+        (OperationalError("select 1", {}, Exception("refused")), "the database (HCP_DATABASE__URL)"),
+        (KeyError("a defect"), None),
+    ],
+)
+def test_sentences(error: Exception, said: str | None) -> None:
+    got = sentence(error)
+    assert got == said if said is None else got is not None and got.startswith(said)
