@@ -3,7 +3,7 @@
 import errno
 
 import pytest
-from kafka.errors import NoBrokersAvailable
+from kafka.errors import KafkaConnectionError
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
@@ -32,7 +32,7 @@ def wrong_setting() -> Exception:
         (Stop("no slot"), "no slot"),
         (wrong_setting(), "HCP_WORKER__SLOTS: Input should be greater than or equal to 1"),
         (OSError(errno.ENOSPC, "full", "/data"), "/data: the disk is full: make room"),
-        (NoBrokersAvailable(), "Kafka (HCP_KAFKA__BOOTSTRAP_SERVERS)"),
+        (KafkaConnectionError(), "Kafka (HCP_KAFKA__BOOTSTRAP_SERVERS)"),
         (OperationalError("select 1", {}, Exception("refused")), "the database (HCP_DATABASE__URL)"),
         (KeyError("a defect"), None),
     ],

@@ -18,6 +18,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from deploy.embedded.jars import fetch_jars
 from pipeline.settings import Settings
 from tests.conftest import CACHE
+from tests.permits import ROWS, permit_file
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
@@ -160,6 +161,27 @@ def test_the_simulated_week_until_done(folder: Folder) -> None:
     assert "the ledger is whole" in done.stdout
     assert time.monotonic() - began < 60
     assert folder.processes() == []
+
+
+def test_real_cases_with_simulated_citizens_until_done(folder: Folder, tmp_path: Path) -> None:
+    file = permit_file(tmp_path)
+    done = folder.hcp("up", "--until-done", "--cases", str(file), "--source", "municipal-permit")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "their citizens are simulated" in done.stdout
+    assert "moved by" in done.stdout
+
+    assert folder.hcp("up", "--empty", "--detach").returncode == 0
+    status = json.loads(folder.hcp("status", "--json").stdout)
+    cases, reviews = status["fates"]["hcp.case.v1"], status["fates"]["hcp.review.v1"]
+    assert (cases["stored"], cases["duplicate"]) == (ROWS, 0)
+    assert reviews["stored"] > 7_500
+    assert all(reviews[fate] > 0 for fate in ("duplicate", "conflict"))
+    assert min(status["services"].values()) > 0, "reviewed, unreviewed and pending all occur"
+    assert min(status["reviews"][outcome] for outcome in ("matched", "matched_late", "orphan")) > 0
+    assert 0 < status["quality"]["cases_on_time"]["part"] < ROWS, "on time and late both occur"
+    assert status["tickets"]["new"] > 0
+    assert folder.hcp("verify", "--json").stdout == "[]\n"
+    assert folder.hcp("down").returncode == 0
 
 
 @pytest.mark.parametrize(
