@@ -1,0 +1,83 @@
+"""What Prometheus would have scraped: every series that the exporter and a worker tell of a made-up county."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from prometheus_client.metrics import MetricWrapperBase
+
+from consumers.exporter import samples
+from consumers.status import Status
+from pipeline import metrics
+from pipeline.ledger.figures import Figures, Rate, _reviews
+from pipeline.log import Watermark
+from pipeline.metrics import COMPUTED
+from pipeline.rules.measures import MEASURES
+from pipeline.rules.records import Fate
+from pipeline.settings import Settings
+from schemas.codes import Channel, HandlingMode
+from schemas.events import REASONS
+from schemas.tickets import State
+
+NOW = datetime(2026, 11, 23, 7, 20, tzinfo=UTC)
+SUMS = dict.fromkeys(MEASURES, 1)
+SERVICES = {"reviewed": 9, "unreviewed": 1, "pending": 1}
+OUTCOMES = tuple(_reviews(SUMS, []))
+COVERAGE = ("items_reviewed", "items_wired", "departments_reviewed", "departments_wired")
+SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+WORKERS_OWN = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+
+
+class County(Status):
+    """A look at a county where there is one of everything."""
+
+    def __init__(self) -> None:
+        super().__init__(Settings.model_validate({"database": {"url": "postgresql://hcp@127.0.0.1/hcp"}}))
+
+    def figures(self) -> Figures:
+        return Figures(
+            asked_at=NOW,
+            positions=[{"topic": "hcp.case.v1", "partition": 0, "next_offset": 9}],
+            fates={"hcp.case.v1": {fate.value: 1 for fate in Fate}},
+            reviews=_reviews(SUMS, []),
+            services={mode.value: SERVICES for mode in HandlingMode},
+            sums=SUMS,
+            tickets={state.value: 1 for state in State},
+            tickets_overdue=1,
+            dead_letters=dict.fromkeys(REASONS, 1),
+            gaps=[],
+            repairs=0,
+            outbox_unsent=0,
+            outbox_oldest_seconds=0,
+            components=[{"name": "worker-0", "state": "running", "at": NOW, "error": "", "error_at": None}],
+            coverage=dict.fromkeys(COVERAGE, Rate(1, 2)),
+            channels={channel.value: 1 for channel in Channel},
+        )
+
+    def _log(self, _: list[str]) -> list[Watermark]:
+        return [Watermark("hcp.case.v1", 0, "id", 0, 10)]
+
+
+def exporter_series() -> list[str]:
+    """In PromQL's notation."""
+    return [
+        _series(computed.name, dict(zip(computed.labels, labels, strict=True)))
+        for computed, labels, _ in samples(County().collect(), 0.95)
+    ]
+
+
+def worker_series() -> Iterator[str]:
+    """One of each that a worker with a metrics port serves."""
+    for metric in WORKERS_OWN:
+        labels = dict.fromkeys(metric._labelnames, "x")
+        for suffix in SUFFIXES[str(metric._type)]:
+            yield _series(metric._name + suffix, labels | ({"le": "+Inf"} if suffix == "_bucket" else {}))
+
+
+def names() -> set[str]:
+    """Every name that pipeline/metrics.py declares, as Prometheus sees it."""
+    return {computed.name for computed in COMPUTED} | {one.split("{")[0] for one in worker_series()}
+
+
+def _series(name: str, labels: dict[str, str]) -> str:
+    matchers = ",".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"{name}{{{matchers}}}"
