@@ -76,7 +76,8 @@ def _of_topic(row: Mapping[str, Any]) -> Iterator[Sample]:
     labels = row["topic"], str(row["partition"])
     yield metrics.LOG_START, labels, row["log_start"]
     yield metrics.LOG_END, labels, row["end"]
-    yield metrics.LAG, labels, row["lag"]
+    if row["lag"] is not None:
+        yield metrics.LAG, labels, row["lag"]
     if row["position"] is not None:
         yield metrics.POSITION, labels, row["position"]
 

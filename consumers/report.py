@@ -61,7 +61,10 @@ def lines(picture: Picture) -> dict[str, str]:
 def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     for topic, fates in picture.get("fates", {}).items():
         yield topic, _counts(fates)
-    yield "to fold", f"{lag:,} records" if (lag := sum(topic["lag"] for topic in picture["topics"])) else ""
+    yield (
+        "to fold",
+        f"{lag:,} records" if (lag := sum(topic["lag"] or 0 for topic in picture["topics"])) else "",
+    )
     for key, name in (
         ("reviews", "reviews 评价"),
         ("services", "services 服务"),

@@ -33,7 +33,7 @@ class Status:
         picture: dict[str, Any] = {
             "asked_at": (ledger.asked_at if ledger else datetime.now(UTC)).isoformat(timespec="seconds"),
             "addresses": addresses(self._settings),
-            "topics": _topics(log, ledger.positions if ledger else []),
+            "topics": _topics(log, ledger.positions if ledger else None),
         }
         if ledger:
             picture |= _picture(ledger)
@@ -98,21 +98,20 @@ def _without_password(settings: Settings) -> str:
     return url._replace(password=None).render_as_string()
 
 
-def _topics(log: list[Watermark], positions: list[Row]) -> list[dict[str, Any]]:
-    """Each partition: what the log holds, where the ledger stands."""
-    known = {(row["topic"], row["partition"]): row["next_offset"] for row in positions}
-    return [_topic(mark, known.get((mark.topic, mark.partition))) for mark in log]
-
-
-def _topic(mark: Watermark, position: int | None) -> dict[str, Any]:
-    return {
-        "topic": mark.topic,
-        "partition": mark.partition,
-        "log_start": mark.start,
-        "end": mark.end,
-        "position": position,
-        "lag": max(0, mark.end - (mark.start if position is None else position)),
-    }
+def _topics(log: list[Watermark], positions: list[Row] | None) -> list[dict[str, Any]]:
+    """Each partition: what the log holds, where the ledger stands; position and lag are None while nobody knows."""
+    known = {(row["topic"], row["partition"]): row["next_offset"] for row in positions or []}
+    return [
+        {
+            "topic": mark.topic,
+            "partition": mark.partition,
+            "log_start": mark.start,
+            "end": mark.end,
+            "position": (position := known.get((mark.topic, mark.partition))),
+            "lag": None if positions is None else max(0, mark.end - (position or mark.start)),
+        }
+        for mark in log
+    ]
 
 
 def _picture(f: Figures) -> dict[str, Any]:

@@ -97,8 +97,7 @@ class Stack:
         """Workers, desk and exporter. Raises StackError."""
         web = self.settings.web
         beating = partial(_workers_beat, self.settings)
-        names = ["worker", *(f"worker-{n}" for n in range(2, self.settings.stack.workers + 1))]
-        workers = [self._command(name, ["worker"], WORKERS, health=beating) for name in names]
+        workers = [self._worker(n, health=beating) for n in range(1, self.settings.stack.workers + 1)]
         await self.supervisor.start(
             self._page("exporter", web.exporter_port, "metrics"),
             self._page("desk", web.desk_port, ""),
@@ -109,6 +108,14 @@ class Stack:
         """Play input: `hcp play` with these options. Raises StackError."""
         self.player = self._command("player", ["play", *words], PLAYER, once=True)
         await self.supervisor.start(self.player)
+
+    def _worker(self, number: int, **about: Any) -> Keeper:
+        """The n-th worker; each has a port of its own for its metrics, if they have any."""
+        settings = self.settings.model_copy(deep=True)
+        if settings.worker.metrics_port:
+            settings.worker.metrics_port += number - 1
+        name = "worker" if number == 1 else f"worker-{number}"
+        return _kept(Command(name, ["worker"], environment(settings), self.log(name), **about), WORKERS)
 
     def _page(self, name: str, port: int, path: str) -> Keeper:
         host = self.settings.web.host

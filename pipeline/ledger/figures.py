@@ -13,6 +13,7 @@ from pipeline.rules.measures import MEASURES
 from pipeline.rules.records import Fate
 from pipeline.settings import Settings
 from schemas.codes import Channel, HandlingMode
+from schemas.events import REASONS
 from schemas.tickets import CLOSED, State
 
 Row = Mapping[str, Any]
@@ -77,7 +78,7 @@ def figures(connection: Connection, settings: Settings) -> Figures:
     window = settings.rules.policy().window
     waiting = _rows(connection, _WAITING, open_after=asked_at - window)
     sums = _sums(connection)
-    tickets = {state.value: 0 for state in State} | _pairs(connection, _TICKETS)
+    tickets = dict.fromkeys(State, 0) | _pairs(connection, _TICKETS)
     unsent, oldest = connection.execute(text(_OUTBOX)).one()
     return Figures(
         asked_at,
@@ -88,7 +89,7 @@ def figures(connection: Connection, settings: Settings) -> Figures:
         sums,
         tickets,
         connection.scalar(text(_OVERDUE), {"closed": list(CLOSED)}) or 0,
-        _pairs(connection, "select reason, count(*) from dead_letter group by 1"),
+        dict.fromkeys(REASONS, 0) | _pairs(connection, "select reason, count(*) from dead_letter group by 1"),
         _rows(
             connection, "select topic, partition, from_offset, to_offset, found_at from log_gap order by 5"
         ),
