@@ -1,7 +1,6 @@
 """`make bench`: measures everything in one run, and holds each figure to its load's sums and its limit."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +8,15 @@ import typer
 from rich.console import Console
 
 from tests.bench import breakdown, catch_up, ceiling, growth, latency, memory, peer, report
-from tests.bench.figures import Wrong
+from tests.bench.figures import Figure, Wrong
 from tests.bench.stage import Measurement, Stage, stage
 from tests.conftest import CACHE
 
 RESULTS = Path(__file__).parents[2] / "bench-results"
+PAPER = 160
+"""Columns where there is no terminal."""
 EVENTS, QUICK_EVENTS = 200_000, 40_000
-USUAL: Mapping[str, Measurement] = {
+USUAL: dict[str, Measurement] = {
     "ceiling": ceiling.measure,
     "catch_up": catch_up.measure,
     "memory": memory.measure,
@@ -23,7 +24,7 @@ USUAL: Mapping[str, Measurement] = {
     "peer": peer.measure,
     "breakdown": breakdown.measure,
 }
-ALL: Mapping[str, Measurement] = USUAL | {"growth": growth.measure}
+ALL: dict[str, Measurement] = USUAL | {"growth": growth.measure}
 
 
 def _measure(stage: Stage, names: list[str]) -> list[str]:
@@ -38,7 +39,7 @@ def _measure(stage: Stage, names: list[str]) -> list[str]:
     return wrong + [f"{name} is over its limit" for name, figure in stage.figures.items() if figure.too_much]
 
 
-def _figures(stage: Stage, name: str) -> dict[str, report.Figure]:
+def _figures(stage: Stage, name: str) -> dict[str, Figure]:
     """All of a measurement or nothing of it."""
     return {figure.name: figure for figure in ALL[name](stage)}
 
@@ -57,6 +58,8 @@ def main(
     for name in [name for name in os.environ if name.startswith("HCP_")]:
         del os.environ[name]  # no setting of the outside reaches a measurement
     console = Console()
+    if not console.is_terminal:
+        console.width = PAPER
     facts = report.machine(CACHE)
     with stage(events or (QUICK_EVENTS if quick else EVENTS), repeat or None, console, quick=quick) as made:
         wrong = _measure(made, names)

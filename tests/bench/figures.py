@@ -56,7 +56,7 @@ def rate(curve: Sequence[Point], begin: int = 1, end: int | None = None) -> floa
     first = next(point for point in curve if point[1] >= begin)
     last = next(point for point in curve if point[1] >= (curve[-1][1] if end is None else end))
     if last[0] <= first[0]:
-        raise ValueError("the run is over before it could be measured: take more events")
+        raise Wrong("the run was over before it could be measured: take more events")
     return (last[1] - first[1]) / (last[0] - first[0])
 
 

@@ -133,6 +133,7 @@ def producer(kafka: Kafka, linger_ms: int = 50) -> Producer:
             "partitioner": "murmur2_random",
             "compression.type": "lz4",
             "linger.ms": linger_ms,
+            "log_level": 3,  # a broker that has just started is told again, without a word
             "batch.size": 1 << 18,
             "queue.buffering.max.messages": 1_000_000,
         }

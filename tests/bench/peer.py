@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.topics import Stream
-from tests.bench.figures import Figure, number, rate, ratio
+from tests.bench.figures import Figure, Wrong, number, rate, ratio
 from tests.bench.following import follow
 from tests.bench.load import Must
 from tests.bench.stage import Backlog, Stage
@@ -28,7 +28,9 @@ def measure(stage: Stage) -> Iterator[Figure]:
     theirs, ours, said = [], [], []
     for _ in stage.repetitions(1):
         said.append(_script(stage, "measure.py", *_topics(stage, backlog.prefix)))
-        theirs.append(float(said[-1]["events_per_s"] or 0))
+        if not said[-1]["events_per_s"]:
+            raise Wrong(f"the peer did not come to the end: {said[-1]}")
+        theirs.append(float(said[-1]["events_per_s"]))
         with stage.system(backlog.prefix) as system:
             ours.append(rate(follow(system, backlog, 2)))
         stage.say(f"peer: {number(theirs[-1])} events/s, ours {number(ours[-1])}")
@@ -55,14 +57,17 @@ def _topics(stage: Stage, prefix: str) -> list[str]:
 
 
 def _script(stage: Stage, name: str, *arguments: str) -> Any:
-    """Run one of its scripts against our broker; returns what its last line says. Blocks."""
-    with (stage.folder / "peer.log").open("ab") as log:
+    """Run one of its scripts against our broker; returns what its last line says. Blocks; raises Wrong if it fails."""
+    path = stage.folder / "peer.log"
+    with path.open("ab") as log:
         done = subprocess.run(
             [sys.executable, str(PEER / name), stage.kafka.bootstrap_servers, *arguments],
             env=os.environ | {"JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={stage.folder}"},
             stdout=subprocess.PIPE,
             stderr=log,
-            check=True,
+            check=False,
             timeout=LIMIT_SECONDS,
         )
+    if done.returncode:
+        raise Wrong(f"{name} failed: {path.read_text(errors='replace')[-800:]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -47,6 +47,7 @@ def cells(figure: Figure) -> list[str]:
 def table(figures: Sequence[Figure]) -> Table:
     """The figures for the screen."""
     made = Table(*COLUMNS, box=None, pad_edge=False)
+    made.columns[0].no_wrap = True
     for column in made.columns[2:7]:
         column.justify = "right"
     for figure in figures:

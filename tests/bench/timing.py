@@ -64,6 +64,7 @@ def _now() -> Times:
 def install(out: str) -> None:
     """Put stopwatches into this process's worker; their sums are written to `out` as JSON when it ends."""
     from pipeline.ledger import fold, write
+    from pipeline.rules import fold as rules
     from pipeline.worker import folding, transport
 
     watch = Stopwatch()
@@ -72,7 +73,7 @@ def install(out: str) -> None:
         (fold, "lock", "position"),
         (fold, "advance", "position"),
         (fold, "hold", "hold: what the ledger has"),
-        (fold.rules, "apply", "rules"),
+        (rules, "apply", "rules"),
         (fold.Folder, "_apply", "rows: COPY's text"),
         (write, "copy_rows", "COPY of services and reviews"),
         (write, "insert", "COPY of versions, tickets"),
@@ -83,6 +84,10 @@ def install(out: str) -> None:
     ]
     for owner, function, name in places:
         setattr(owner, function, watch.timed(name, getattr(owner, function)))
-    transport.Thread._fetch_records = watch.thread("fetch (thread)", transport.Thread._fetch_records)
-    folding.Folding.take_in = watch.thread("Faust's loop (thread)", folding.Folding.take_in)  # type: ignore[method-assign]  # that is the point
+    threads: list[tuple[Any, str, str]] = [
+        (transport.Thread, "_fetch_records", "fetch (thread)"),
+        (folding.Folding, "take_in", "Faust's loop (thread)"),
+    ]
+    for owner, function, name in threads:
+        setattr(owner, function, watch.thread(name, getattr(owner, function)))
     atexit.register(lambda: Path(out).write_text(json.dumps(watch.sums)))
