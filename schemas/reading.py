@@ -6,7 +6,7 @@ The worker reads records with it, producers check events with it before they sen
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from unicodedata import is_normalized, normalize
 
 import msgspec
@@ -122,16 +122,27 @@ def _decode(kind: type[E], value: bytes) -> E:
     try:
         return _DECODE[kind](value)  # type: ignore[return-value]  # the decoder of this very kind
     except msgspec.ValidationError as error:
+        body = _any_json(value)  # what is wrong with a field counts only in well-formed JSON
         if "got `null`" in str(error):
-            return _decode_without_nulls(kind, value)
+            return _convert_without_nulls(kind, body)
         raise _explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
+        raise _not_json() from None
 
 
-def _decode_without_nulls(kind: type[E], value: bytes) -> E:
+def _any_json(value: bytes) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _not_json() from None
+
+
+def _not_json() -> Invalid:
+    return Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8")
+
+
+def _convert_without_nulls(kind: type[E], body: Any) -> E:
     """An optional field that is null is absent, as many a sender's serializer means it."""
-    body = msgspec.json.decode(value)
     if not isinstance(body, dict):
         raise Invalid(Reason.NOT_AN_OBJECT, "the value is JSON, but no object")
     kept = {name: field for name, field in body.items() if field is not None or name in _REQUIRED[kind]}

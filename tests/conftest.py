@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from psycopg2.errors import InsufficientPrivilege
+from psycopg2.extensions import connection as Connection
 
 from deploy.embedded.jars import fetch_jars
 from deploy.embedded.kafka import Kafka
@@ -86,9 +88,18 @@ def ledger(postgres: Postgres) -> Iterator[Settings]:
     with admin.cursor() as cursor:
         cursor.execute(f"create database t{number} template hcp")
     yield settings_for(f"{postgres.url.rsplit('/', 1)[0]}/t{number}", number)
-    with admin.cursor() as cursor:
-        cursor.execute(f"drop database t{number} with (force)")
+    wait_for(lambda: _dropped(admin, f"t{number}"), 20, "nobody but autovacuum to be in the database")
     admin.close()
+
+
+def _dropped(admin: Connection, database: str) -> bool:
+    """Autovacuum's processes are not ours to end; they leave by themselves."""
+    try:
+        with admin.cursor() as cursor:
+            cursor.execute(f"drop database {database} with (force)")
+    except InsufficientPrivilege:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""Faust's Kafka transport, three things changed: in what portions records come, where reading starts, what is read.
+"""Faust's Kafka transport, four things changed: in what portions and in which order records come, from where, which.
 
 Portions: one object for all records of a partition in a poll, with the range of the log that they cover, so that holes
-(transaction markers, aborted records, compaction) are known to be no losses. Start: the ledger's positions. Read: committed
-records only, which Faust does not offer outside `exactly_once`. See docs/decisions/0001-batches-into-a-faust-agent.md.
+(transaction markers, aborted records, compaction) are known to be no losses. Order: partitions are aligned in time.
+From: the ledger's positions. Which: committed records only, which Faust does not offer outside `exactly_once`. See docs/decisions/0001-batches-into-a-faust-agent.md.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from pipeline.ledger.portion import Portion, Record
+from pipeline.worker.alignment import Alignment
+
+MAX_RECORDS = 5_000
+HOLD_SECONDS = 0.1
+"""How long a partition that is ahead waits for one that is behind and does not come: alignment is no dependency."""
 
 
 @dataclass(slots=True)
@@ -65,6 +70,7 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ranges = Ranges()
+        self._alignment: Alignment[TP] = Alignment()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -78,17 +84,35 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
         max_records: int | None = None,
     ) -> dict[TP, list[PortionRecord]]:
-        before = self._positions(consumer)
-        begins = {tp: self._ranges.begin(tp, position) for tp, position in before.items()}
-        polled = await super()._fetch_records(
-            consumer, active_partitions, timeout=timeout, max_records=max_records
-        )
-        after = self._positions(consumer)
+        states = self._states(consumer)
+        begins = {tp: self._ranges.begin(tp, state._position) for tp, state in states.items()}
+        lagging = {tp for tp in active_partitions if tp in states and _lags(states[tp])}
+        due = self._alignment.due(active_partitions, lagging)
+        share = max(1, (max_records or MAX_RECORDS) // max(1, len(lagging)))
+        polled = await self._poll(consumer, due, share)
+        if (
+            not polled and due != active_partitions
+        ):  # what is behind is slow to come: hold the others no longer
+            polled = await super()._fetch_records(consumer, due, timeout=HOLD_SECONDS, max_records=share)
+        if not polled:
+            polled = await super()._fetch_records(
+                consumer, active_partitions, timeout=timeout, max_records=share
+            )
+        after = {tp: state._position for tp, state in self._states(consumer).items()}
         moved = {tp for tp, begin in begins.items() if after.get(tp, begin) > begin}
         return {tp: [self._portion(tp, begins[tp], after[tp], polled.get(tp, []))] for tp in moved}
 
+    async def _poll(self, consumer: Any, partitions: set[TP], share: int) -> dict[TP, list[ConsumerRecord]]:
+        """What is here already, an equal share of each partition."""
+        polled: dict[TP, list[ConsumerRecord]] = {}
+        for tp in partitions:
+            polled |= await super()._fetch_records(consumer, {tp}, timeout=0, max_records=share)
+        return polled
+
     def _portion(self, tp: TP, start: int, end: int, records: list[ConsumerRecord]) -> PortionRecord:
         self._ranges.end(tp, end)
+        if records:
+            self._alignment.read(tp, records[0].timestamp, records[-1].timestamp)
         portion = Portion(
             self.app.streams_by_topic[tp.topic],
             tp.topic,
@@ -100,18 +124,24 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         return PortionRecord(tp.topic, tp.partition, end - 1, portion)
 
     @staticmethod
-    def _positions(consumer: Any) -> dict[TP, int]:
-        """Where aiokafka stands in each assigned partition, as far as it knows."""
+    def _states(consumer: Any) -> dict[TP, Any]:
+        """Aiokafka's state of each assigned partition whose position it knows."""
         subscription = consumer._subscription.subscription
         assignment = subscription.assignment if subscription else None
         if assignment is None:
             return {}
         states = {tp: assignment.state_value(tp) for tp in assignment.tps}
         return {
-            TP(tp.topic, tp.partition): s._position
-            for tp, s in states.items()
-            if s and s._position is not None
+            TP(tp.topic, tp.partition): state
+            for tp, state in states.items()
+            if state and state._position is not None
         }
+
+
+def _lags(state: Any) -> bool:
+    """Whether the log has more of this partition that may be read; so it is assumed before the first answer."""
+    end = state.highwater if state.lso is None else state.lso
+    return end is None or state._position < end
 
 
 def _record(record: ConsumerRecord) -> Record:

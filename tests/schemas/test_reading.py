@@ -45,6 +45,8 @@ def case(**changes: Any) -> bytes:
 
 REFUSED = [
     (b"nonsense", Reason.NOT_JSON),
+    (b"13800001111 is my number", Reason.NOT_JSON),
+    (b'{"satisfaction": "5", "x', Reason.NOT_JSON),
     (b"", Reason.NOT_JSON),
     (b'{"event_id": "\xff"}', Reason.NOT_JSON),
     (b'{"event_id": "\\ud800"}', Reason.NOT_JSON),
