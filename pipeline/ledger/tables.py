@@ -288,6 +288,22 @@ ticket_step = Table(
     comment="what people did with a ticket; a ticket without a step is new",
 )
 
+dead_letter_action = Table(
+    "dead_letter_action",
+    office,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    *_place(),
+    Column("topic_id", Text, nullable=False, comment="of the topic in which the letter lay"),
+    Column("action", Text, nullable=False, comment="retry, edit, discard"),
+    Column("actor", Text, nullable=False, comment="name in the operating system"),
+    Column("reason", Text, nullable=False, server_default="", comment="why it was discarded"),
+    Column("event_id", Text, comment="of the record sent; null if none could be read"),
+    Column("sent_topic", Text, comment="where the record sent lies"),
+    Column("sent_partition", SmallInteger),
+    Column("sent_offset", BigInteger),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    comment="what people did with dead letters; the last one is the letter's state, without one it is open",
+)
 component = Table(
     "component",
     office,
