@@ -314,3 +314,33 @@ component = Table(
     _time("error_at", nullable=True),
     comment="who runs, and what last went wrong",
 )
+
+replay = Table(
+    "replay",
+    office,
+    Column("schema", Text, primary_key=True),
+    Column("source", Text, nullable=False, comment="raw or log"),
+    Column("rules", JSON, nullable=False, comment="all of settings.Rules that it folds by"),
+    Column("since", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("until", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("revision", Text, nullable=False, comment="of the tables that it made"),
+    Column("state", Text, nullable=False, comment="running, done, accepted, dropped"),
+    Column("begun_by", Text, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    Column("ended_by", Text, nullable=False, server_default="", comment="who accepted or dropped it"),
+    _time("ended_at", nullable=True),
+    _text("why"),
+    Column("kept_as", Text, nullable=False, server_default="", comment="the schema of the ledger before"),
+    Column("diff", JSON, comment="the published numbers, before and after"),
+    comment="ledgers replayed beside the live one, and what became of them",
+)
+
+replay_finding = Table(
+    "replay_finding",
+    office,
+    Column("schema", Text, primary_key=True),
+    Column("ticket_id", Uuid, primary_key=True),
+    Column("steps", Integer, nullable=False, comment="kept in ticket_step"),
+    Column("found_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    comment="tickets that people worked on and that the accepted replay does not have",
+)
