@@ -42,7 +42,7 @@ class Background:
         self._thread.join()
 
     def _run(self) -> None:
-        out = producer(self._kafka, linger_ms=5)
+        out = producer(self._kafka)
         while not self._stop.wait(TICK_SECONDS):
             due = int((time.monotonic() - self._began) * self._wanted)
             for n in range(self._sent, due):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from tests.bench.figures import Figure, number, rate, ratio, steady
 from tests.bench.following import follow
-from tests.bench.stage import Stage
+from tests.bench.stage import Backlog, Stage
+from tests.harness import System
 
 
 def measure(stage: Stage) -> Iterator[Figure]:
@@ -18,14 +19,12 @@ def measure(stage: Stage) -> Iterator[Figure]:
 
 
 def _figure(stage: Stage, workers: int) -> Figure:
-    curves, repairs = [], []
+    curves, shapes = [], []
     for _ in stage.repetitions(3):
         with stage.system(stage.backlog.prefix) as system:
             curves.append(follow(system, stage.backlog, workers))
-            repairs.append(_later(system.ask(UPDATES)))
-        stage.say(
-            f"catch_up, {workers}: {number(rate(curves[-1]))} events/s, rows changed later {repairs[-1]}"
-        )
+            shapes.append(_shape(system, stage.backlog))
+        stage.say(f"catch_up, {workers}: {number(rate(curves[-1]))} events/s, {shapes[-1]}")
     smooth = sorted(steady(curve) for curve in curves)
     ready = max(curve[1][0] for curve in curves)
     return Figure(
@@ -33,13 +32,16 @@ def _figure(stage: Stage, workers: int) -> Figure:
         "events/s",
         tuple(rate(curve) for curve in curves),
         f"{stage.backlog.records:,} events, all right; 10–90 %: {number(smooth[len(smooth) // 2])}; first fold within {ready:.1f} s",
-        details={"curves": curves, "steady": smooth, "rows_changed_later": repairs},
+        details={"curves": curves, "steady": smooth, "shapes": shapes},
     )
 
 
-UPDATES = "select relname, n_tup_upd from pg_stat_user_tables where relname in ('service', 'review')"
-"""Rows that were written and changed again: partners that came in a later batch."""
-
-
-def _later(rows: list[tuple[str, int]]) -> dict[str, int]:
-    return dict(sorted(rows))
+def _shape(system: System, backlog: Backlog) -> dict[str, int]:
+    """What a rate hangs on: records in a portion and in a transaction, services written again for a partner that came later."""
+    portions, transactions = system.ask("select count(*), count(distinct xmin::text) from raw_block")[0]
+    again = system.one("select n_tup_upd from pg_stat_user_tables where relname = 'service'")
+    return {
+        "records_a_portion": backlog.records // portions,
+        "records_a_transaction": backlog.records // transactions,
+        "services_written_again": again,
+    }

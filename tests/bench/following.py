@@ -3,7 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 
 import psycopg2
@@ -46,7 +46,7 @@ def _curve(
     curve: list[Point] = [(0.0, 0)]
     connection = psycopg2.connect(system.settings.database.url.get_secret_value())
     connection.autocommit = True
-    with connection.cursor() as cursor:
+    with closing(connection), connection.cursor() as cursor:
         while curve[-1][1] < records:
             time.sleep(LOOK_SECONDS)
             cursor.execute("select coalesce(sum(records), 0)::bigint from ledger.stream_position")
@@ -60,7 +60,6 @@ def _curve(
                     f"{'stands still' if stuck else 'a worker ended'} at {folded}: {system.log_text()[-800:]}"
                 )
             watch()
-    connection.close()
     return curve
 
 

@@ -96,7 +96,7 @@ class Stage:
             yield system
         finally:
             system.close()
-            self._administer(f"drop database {name} with (force)")
+            self._administer(f"drop database {name}")  # `force` may not end an autovacuum, this may
 
     def _administer(self, command: str) -> None:
         admin = psycopg2.connect(self.postgres.url.rsplit("/", 1)[0] + "/postgres")
