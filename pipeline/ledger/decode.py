@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from pipeline.ledger.portion import Portion, Record
-from pipeline.ledger.raw import RawRecord, pack
+from pipeline.ledger.raw import RawFields, pack
 from pipeline.rules.fold import Arrival
 from pipeline.rules.records import Entry, Place, key_of
-from pipeline.sealing import Sealer
+from pipeline.sealing import CannotOpen, Sealer
 from schemas.codes import reason_flags
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
-from schemas.reading import Invalid, Received, read
+from schemas.reading import MAX_BYTES, Invalid, Received, read
 from schemas.topics import Stream
 
 VERSION = version("haochaping")
@@ -54,7 +54,7 @@ def decode(portion: Portion, sealer: Sealer) -> Decoded:
     """Read every record of a portion. Pure, does not block; raises nothing for a record's sake."""
     arrivals: list[Arrival] = []
     dead: list[DeadLetter] = []
-    raw: list[RawRecord] = []
+    raw: list[RawFields] = []
     skipped = 0
     kind = _KIND[portion.stream]
     for record in portion.records:
@@ -72,7 +72,7 @@ def decode(portion: Portion, sealer: Sealer) -> Decoded:
                 dead.append(dead_letter(portion, record, Reason.FOLD_ERROR, type(error).__name__, sealer))
                 value = None
         refused = value is None and record.value is not None
-        raw.append(RawRecord(record.offset, record.timestamp, record.key, record.headers, value, refused))
+        raw.append((record.offset, record.timestamp, record.key, record.headers, value, refused))
     return Decoded(portion, arrivals, dead, skipped, pack(raw))
 
 
@@ -94,7 +94,8 @@ def _arrive(
     if kind is ReviewEvent:
         value = _seal_reviewer(got.event, got.event_id, value, sealer)
         if got.event.reason_codes:
-            flags = tuple(sorted((*flags, *reason_flags(got.event.reason_codes, got.event.satisfaction))))
+            odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
+            flags = tuple(sorted((*flags, *odd))) if odd else flags
     place = Place(portion.topic, portion.partition, record.offset)
     entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags)
     return Arrival(key_of(got.event, got.event_id), entry), value
@@ -119,9 +120,16 @@ def _text(name: str, value: bytes) -> str:
 
 
 def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Sealer) -> bytes:
-    """Seal what a foreign sender left open; a clear copy is never stored."""
+    """Seal what a foreign sender left open; a clear copy is never stored.
+
+    What is stored is read again by a replay, so it must be valid, and a seal must give the mark that the open identity gave.
+    """
     reviewer = event.reviewer
-    if reviewer is None or (isinstance(reviewer, str) and _SEALED.fullmatch(reviewer)):
+    if reviewer is None:
+        return value
+    if isinstance(reviewer, str) and _SEALED.fullmatch(reviewer):
+        if not event.reviewer_mark:
+            event.reviewer_mark = _mark(event_id, reviewer, sealer)
         return value
     if isinstance(reviewer, str):
         reviewer = Reviewer(name=reviewer)
@@ -129,7 +137,21 @@ def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Seal
     if not event.reviewer_mark:
         event.reviewer_mark = sealer.mark(reviewer.phone or reviewer.id_number)
     body: dict[str, Any] = msgspec.json.decode(value)
-    return msgspec.json.encode(body | {"reviewer": event.reviewer})
+    sealed = msgspec.json.encode(body | {"reviewer": event.reviewer})
+    if len(sealed) > MAX_BYTES:
+        raise Invalid(
+            Reason.TOO_LARGE, f"{len(sealed)} bytes with the reviewer sealed, at most {MAX_BYTES} are allowed"
+        )
+    return sealed
+
+
+def _mark(event_id: str, sealed: str, sealer: Sealer) -> str:
+    """The mark of a sealed identity; none if it is not ours to open."""
+    try:
+        reviewer = sealer.open_reviewer(event_id, sealed)
+    except (CannotOpen, msgspec.MsgspecError):
+        return ""
+    return sealer.mark(reviewer.phone or reviewer.id_number)
 
 
 Decoder = Callable[[Portion], Decoded]

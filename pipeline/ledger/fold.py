@@ -41,12 +41,13 @@ class Folded:
 
 @dataclass(slots=True)
 class Folder:
-    """Folds into one ledger. `stripe`: which rows of the counters are this worker's."""
+    """Folds into one ledger. `stripe`: which rows of the counters are this worker's. `tells`: whether it fills the outbox."""
 
     policy: Policy
     sealer: Sealer
     stripe: int = 0
     write: Callable[[Cursor, rules.Changes, int], None] = write
+    tells: bool = True
 
     def fold(self, connection: Connection, decoded: Sequence[Decoded]) -> Folded:
         """Fold these portions in one transaction. Blocks. Raises psycopg2 errors after a rollback.
@@ -140,12 +141,14 @@ class Folder:
         held = hold(cursor, {arrival.key for arrival in arrivals})
         changes = rules.apply(held, arrivals, self.policy)
         self.write(cursor, changes, self.stripe)
-        insert(
-            cursor,
-            tables.outbox,
-            [row for change in changes.dossiers if change.tickets for row in ticket_rows(change)],
+        self._tell(
+            cursor, [row for change in changes.dossiers if change.tickets for row in ticket_rows(change)]
         )
         return changes.fates
+
+    def _tell(self, cursor: Cursor, rows: Sequence[dict[str, Any]]) -> None:
+        if self.tells:
+            insert(cursor, tables.outbox, rows)
 
     def _keep(
         self, cursor: Cursor, due: list[Decoded], positions: dict[TopicPartition, Position], fates: FateCounts
@@ -164,7 +167,7 @@ class Folder:
             counts[Fate.SKIPPED] += one.skipped
         insert(cursor, tables.raw_block, blocks)
         insert(cursor, tables.dead_letter, dead_rows)
-        insert(cursor, tables.outbox, out_rows)
+        self._tell(cursor, out_rows)
 
 
 def _block_row(one: Decoded, topic_id: str) -> dict[str, Any]:

@@ -59,6 +59,11 @@ def _ticket_row(ticket: Ticket, settled: Settled, step: Any) -> dict[str, Any]:
         actor_role="system",
         review=TicketReview(review.satisfaction, review.channel, review.reason_codes),
     )
+    return ticket_event_row(event)
+
+
+def ticket_event_row(event: TicketEvent) -> dict[str, Any]:
+    """A step of a ticket for `hcp.ticket.v1`."""
     headers = cloud_headers(event.event_id, Stream.TICKET, "/worker", event.at.isoformat(), event.ticket_id)
     return _row(Stream.TICKET, event.ticket_id.encode(), headers, _encode(event))
 

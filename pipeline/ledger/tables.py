@@ -5,6 +5,7 @@ Every key of the ledger's large tables begins with `case_no`, so it distributes 
 
 from sqlalchemy import (
     ARRAY,
+    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.event import listen
 
 from pipeline.rules.measures import MEASURES
 
@@ -219,6 +221,7 @@ raw_block = Table(
     Column("data", LargeBinary, nullable=False, comment="lz4 of MessagePack, see pipeline.ledger.raw"),
     comment="what the log said, record by record, identities sealed",
 )
+listen(raw_block, "after_create", DDL("alter table raw_block alter column data set storage external"))
 
 dead_letter = Table(
     "dead_letter",
