@@ -88,6 +88,7 @@ def _of_ledger(picture: Mapping[str, Any]) -> Iterator[Sample]:
     yield from _each(metrics.REVIEWS, picture["reviews"])
     yield from _each(metrics.TICKETS, picture["tickets"])
     yield from _each(metrics.DEAD_LETTERS, picture["dead_letters"])
+    yield metrics.DEAD_LETTERS_OPEN, (), picture["dead_letters_open"]
     yield from _each(metrics.CHANNELS, picture["channels"])
     for mode, rate in picture["rates"].items():
         reviewed = {

@@ -82,6 +82,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     yield "items reviewed 事项", _rate(picture.get("coverage", {}).get("items_reviewed"))
     yield "departments 部门", _rate(picture.get("coverage", {}).get("departments_reviewed"))
     yield "dead letters 死信", _counts(picture.get("dead_letters", {}))
+    yield "of them open", f"{n:,}, see `hcp dlq list`" if (n := picture.get("dead_letters_open")) else ""
     yield "tickets overdue 超期", f"{overdue:,}" if (overdue := picture.get("tickets_overdue")) else ""
     yield "outbox", f"{unsent:,} rows to send" if (unsent := picture.get("outbox", {}).get("unsent")) else ""
     yield "gaps, repairs", f"{picture['gaps']}, {picture['repairs']}" if "gaps" in picture else ""

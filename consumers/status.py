@@ -132,6 +132,7 @@ def _picture(f: Figures) -> dict[str, Any]:
         "tickets": f.tickets,
         "tickets_overdue": f.tickets_overdue,
         "dead_letters": f.dead_letters,
+        "dead_letters_open": f.dead_letters_open,
         "gaps": len(f.gaps),
         "repairs": f.repairs,
         "outbox": {"unsent": f.outbox_unsent, "oldest_seconds": round(f.outbox_oldest_seconds, 1)},

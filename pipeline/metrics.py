@@ -48,6 +48,9 @@ LAG = Computed(
 )
 RECORDS = Computed("hcp_records_total", "Records read, by what became of them.", ("topic", "fate"), "counter")
 DEAD_LETTERS = Computed("hcp_dead_letters_total", "Records that could not be read.", ("reason",), "counter")
+DEAD_LETTERS_OPEN = Computed(
+    "hcp_dead_letters_open", "Dead letters with which nobody has done anything yet, see hcp dlq list."
+)
 GAPS = Computed("hcp_log_gaps", "Stretches of the log that retention deleted before they were read: losses.")
 REPAIRS = Computed("hcp_repairs_total", "Matches that the sweep found missing: stays 0.", (), "counter")
 OUTBOX = Computed("hcp_outbox_unsent", "Rows that the relay has still to send.")

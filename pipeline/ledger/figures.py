@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from pipeline.ledger.dead_letters import count_open
 from pipeline.rules.measures import MEASURES
 from pipeline.rules.records import Fate
 from pipeline.settings import Settings
@@ -34,7 +35,7 @@ class Rate(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """`fates` by topic; `services` by handling mode; `tickets` by state, all states; `dead_letters` by reason."""
+    """`fates` by topic; `services` by handling mode; `tickets` by state, all states; `dead_letters` by reason, done with or not."""
 
     asked_at: datetime
     positions: list[Row]
@@ -45,6 +46,7 @@ class Figures(NamedTuple):
     tickets: dict[str, int]
     tickets_overdue: int
     dead_letters: dict[str, int]
+    dead_letters_open: int
     gaps: list[Row]
     repairs: int
     outbox_unsent: int
@@ -90,6 +92,7 @@ def figures(connection: Connection, settings: Settings) -> Figures:
         tickets,
         connection.scalar(text(_OVERDUE), {"closed": list(CLOSED)}) or 0,
         dict.fromkeys(REASONS, 0) | _pairs(connection, "select reason, count(*) from dead_letter group by 1"),
+        count_open(connection),
         _rows(
             connection, "select topic, partition, from_offset, to_offset, found_at from log_gap order by 5"
         ),

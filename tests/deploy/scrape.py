@@ -44,6 +44,7 @@ class County(Status):
             tickets={state.value: 1 for state in State},
             tickets_overdue=1,
             dead_letters=dict.fromkeys(REASONS, 1),
+            dead_letters_open=1,
             gaps=[],
             repairs=0,
             outbox_unsent=0,

@@ -70,6 +70,7 @@ def test_status_counts_what_was_sent(story: System) -> None:
     assert picture["tickets"]["new"] == 1
     assert (picture["gaps"], picture["repairs"]) == (0, 0)
     assert {reason: n for reason, n in picture["dead_letters"].items() if n} == {"not_json": 1}
+    assert picture["dead_letters_open"] == 1
     assert sum(topic["end"] - topic["log_start"] for topic in picture["topics"]) == 14
     assert {topic["lag"] for topic in picture["topics"]} == {0}
     assert [row["state"] for row in picture["components"]] == ["running"]

@@ -1,0 +1,200 @@
+"""Dead letters, and what people did with them. A letter's state is that of its last action; without one it is open.
+
+Letters belong to the ledger, which a replay builds anew; actions belong to the office and find their letter by its place.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, and_, exists, func, select, text, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from pipeline.ledger.outbox import headers_from
+from pipeline.ledger.portion import Headers
+from pipeline.ledger.tables import dead_letter, dead_letter_action
+from pipeline.sealing import Sealer
+
+_LOCK = 0x6D65_6979  # the advisory lock of actions: one at a time, whoever acts
+
+
+class State(StrEnum):
+    """What has become of a letter."""
+
+    OPEN = "open"
+    RETRIED = "retried"
+    EDITED = "edited"
+    DISCARDED = "discarded"
+
+
+class Action(StrEnum):
+    """What a person can do with it."""
+
+    RETRY = "retry"
+    EDIT = "edit"
+    DISCARD = "discard"
+
+
+class Name(NamedTuple):
+    """Where a letter lay in the log. A topic that was made anew has the same offsets again: then its id tells them apart."""
+
+    topic: str
+    partition: int
+    offset: int
+    topic_id: str
+
+    def __str__(self) -> str:
+        """What people call it."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Filter(NamedTuple):
+    """Which letters: any of these reasons and states (none given: every one), taken by the log in [`since`, `until`)."""
+
+    reasons: Sequence[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    states: Sequence[State] = (State.OPEN,)
+
+
+class Line(NamedTuple):
+    """A letter as a list shows it. `appended_at`: when the log took the record."""
+
+    name: Name
+    reason: str
+    message: str
+    appended_at: datetime
+    state: State
+
+
+class Letter(NamedTuple):
+    """The whole of it; `value` is sealed."""
+
+    line: Line
+    version: str
+    key: bytes | None
+    headers: Headers
+    value: bytes
+
+    @property
+    def name(self) -> Name:
+        """Where it lay."""
+        return self.line.name
+
+    def open(self, sealer: Sealer) -> bytes:
+        """The bytes that the sender sent. Raises CannotOpen."""
+        topic, partition, offset, _ = self.name
+        return sealer.open(self.value.decode(), topic, str(partition), str(offset))
+
+
+class Deed(NamedTuple):
+    """An action on record. `sent`: topic, partition and offset of the record sent; `event_id` None if none was read."""
+
+    name: Name
+    action: Action
+    actor: str
+    reason: str = ""
+    event_id: str | None = None
+    sent: tuple[str, int, int] | None = None
+
+
+_NAME = ("topic", "partition", "offset", "topic_id")
+_AFTER = {Action.RETRY: State.RETRIED, Action.EDIT: State.EDITED, Action.DISCARD: State.DISCARDED}
+_of_letter = tuple_(*(dead_letter.c[name] for name in _NAME))
+_deed = dead_letter_action.c
+_last = (
+    select(dead_letter_action)
+    .ext(distinct_on(*(_deed[name] for name in _NAME)))
+    .order_by(*(_deed[name] for name in _NAME), _deed.id.desc())
+    .subquery("last")
+)
+_letters = dead_letter.outerjoin(_last, and_(*(dead_letter.c[name] == _last.c[name] for name in _NAME)))
+_order = (dead_letter.c.appended_at, *(dead_letter.c[name] for name in _NAME))
+_line_columns = (*_order, dead_letter.c.reason, dead_letter.c.message, _last.c.action)
+
+
+def find(connection: Connection, wanted: Filter) -> list[Line]:
+    """The letters of a filter, the oldest first. Blocks."""
+    query = _filtered(select(*_line_columns), wanted).select_from(_letters)
+    return [_line(row) for row in connection.execute(query.order_by(*_order))]
+
+
+def whole(connection: Connection, names: Iterable[Name]) -> list[Letter]:
+    """These letters with all that is kept of them, the oldest first. Blocks."""
+    columns = (*_line_columns, *(dead_letter.c[name] for name in ("version", "key", "headers", "value")))
+    query = select(*columns).select_from(_letters).where(_of_letter.in_(list(names))).order_by(*_order)
+    return [
+        Letter(_line(row), row.version, row.key, tuple(headers_from(row.headers)), row.value)
+        for row in connection.execute(query)
+    ]
+
+
+def called(connection: Connection, topic: str, partition: int, offset: int) -> list[Name]:
+    """The letters of this place: more than one if the topic was made anew. Blocks."""
+    query = select(*(dead_letter.c[name] for name in _NAME)).where(
+        dead_letter.c.topic == topic, dead_letter.c.partition == partition, dead_letter.c.offset == offset
+    )
+    return [Name(*row) for row in connection.execute(query.order_by(dead_letter.c.appended_at))]
+
+
+def history(connection: Connection, name: Name) -> Sequence[Row[Any]]:
+    """What was done with a letter, in order; `refused_again`: the record sent has become a dead letter itself. Blocks."""
+    again = exists().where(
+        *(dead_letter.c[column] == _deed[f"sent_{column}"] for column in ("topic", "partition", "offset"))
+    )
+    query = select(dead_letter_action, again.label("refused_again")).where(
+        *(_deed[column] == value for column, value in name._asdict().items())
+    )
+    return connection.execute(query.order_by(_deed.id)).all()
+
+
+def hold(connection: Connection) -> None:
+    """Let nobody else act until this transaction ends: two people must not send the same letter. Blocks."""
+    connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
+def record(connection: Connection, deeds: Sequence[Deed]) -> None:
+    """Put actions on record. Blocks."""
+    if deeds:
+        connection.execute(dead_letter_action.insert(), [_row(deed) for deed in deeds])
+
+
+def count_open(connection: Connection) -> int:
+    """How many letters wait for a person. Blocks."""
+    return connection.scalar(_filtered(select(func.count()), Filter()).select_from(_letters)) or 0
+
+
+def _filtered(query: Select[Any], wanted: Filter) -> Select[Any]:
+    if wanted.reasons:
+        query = query.where(dead_letter.c.reason.in_(wanted.reasons))
+    if wanted.since:
+        query = query.where(dead_letter.c.appended_at >= wanted.since)
+    if wanted.until:
+        query = query.where(dead_letter.c.appended_at < wanted.until)
+    if wanted.states:
+        done = [action.value for action, state in _AFTER.items() if state in wanted.states]
+        is_open = _last.c.action.is_(None)
+        query = query.where(_last.c.action.in_(done) | (is_open if State.OPEN in wanted.states else False))
+    return query
+
+
+def _line(row: Row[Any]) -> Line:
+    state = _AFTER[Action(row.action)] if row.action else State.OPEN
+    return Line(
+        Name(*(getattr(row, name) for name in _NAME)), row.reason, row.message, row.appended_at, state
+    )
+
+
+def _row(deed: Deed) -> dict[str, Any]:
+    topic, partition, offset = deed.sent or (None, None, None)
+    return {
+        **deed.name._asdict(),
+        "action": deed.action.value,
+        "actor": deed.actor,
+        "reason": deed.reason,
+        "event_id": deed.event_id,
+        "sent_topic": topic,
+        "sent_partition": partition,
+        "sent_offset": offset,
+    }
