@@ -2,7 +2,7 @@
 
 import csv
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -106,7 +106,8 @@ def reason_codes() -> dict[str, ReasonCode]:
     }
 
 
-def reason_flags(codes: list[str], satisfaction: int) -> list[str]:
+@lru_cache(maxsize=4096)
+def reason_flags(codes: tuple[str, ...], satisfaction: int) -> tuple[str, ...]:
     """What is odd about the tags of a review of this level; a review is stored whatever they are.
 
     Returns a subset of `reason_unknown`, `reason_retired`, `reason_level`.
@@ -121,7 +122,7 @@ def reason_flags(codes: list[str], satisfaction: int) -> list[str]:
             flags.add("reason_retired")
         if not code.startswith(str(satisfaction)):
             flags.add("reason_level")
-    return sorted(flags)
+    return tuple(sorted(flags))
 
 
 def read_csv(name: str) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ The worker reads records with it, producers check events with it before they sen
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 from unicodedata import is_normalized, normalize
 
 import msgspec
@@ -30,7 +30,7 @@ class Invalid(ValueError):
         self.message = message
 
 
-class Received(NamedTuple, Generic[E]):
+class Received(msgspec.Struct, Generic[E], frozen=True, gc=False):
     """A valid event and what the ledger needs of its record.
 
     (`event_id`, `digest`) tells one event from another under the same natural key. `flags` says what is odd.
@@ -110,10 +110,12 @@ _TEXTS: dict[type, tuple[str, ...]] = {
         "reviewer_mark",
     ),
 }
-_NEVER_EMPTY = frozenset({"case_no", "event_id", "item_code", "dept_code"})
+_NEVER_EMPTY: dict[type, frozenset[str]] = {
+    CaseEvent: frozenset({"case_no", "event_id", "item_code", "dept_code"}),
+    ReviewEvent: frozenset({"case_no", "event_id", "item_code"}),
+}
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 """Everything that Unicode calls control (Cc), except the line feed."""
-_C1 = re.compile("[\x7f-\x9f]")
 
 
 def _decode(kind: type[E], value: bytes) -> E:
@@ -171,32 +173,20 @@ def _explain(error: msgspec.ValidationError) -> Invalid:
 
 def _clean(event: CaseEvent | ReviewEvent, raw: bytes) -> None:
     """Text as it is stored: NFC, trimmed, no control characters but line feeds."""
-    plain = _is_plain(raw)
+    plain = (
+        b"\\" not in raw and b"\x7f" not in raw
+    )  # then no ASCII text holds a control: JSON escapes the others
     for name in _TEXTS[type(event)]:
         text = getattr(event, name)
         if not text or text is msgspec.UNSET:
             continue
-        clean = text.strip() if plain else clean_text(text)
+        clean = text.strip() if plain and text.isascii() else clean_text(text)
         if clean is not text:
             setattr(event, name, clean)
-            if (
-                not clean
-                and name in _NEVER_EMPTY
-                and not (name == "dept_code" and isinstance(event, ReviewEvent))
-            ):
+            if not clean and name in _NEVER_EMPTY[type(event)]:
                 raise Invalid(Reason.OUT_OF_RANGE, f"{name} is empty")
-    if isinstance(event, ReviewEvent) and event.reason_codes and not plain:
+    if isinstance(event, ReviewEvent) and event.reason_codes and not (plain and raw.isascii()):
         event.reason_codes = [clean_text(code) for code in event.reason_codes]
-
-
-def _is_plain(raw: bytes) -> bool:
-    """Whether no text in this JSON can need more than trimming: ASCII controls stand only behind a backslash."""
-    if b"\\" in raw:
-        return False
-    if raw.isascii():
-        return True
-    text = raw.decode()
-    return is_normalized("NFC", text) and not _C1.search(text)
 
 
 def clean_text(text: str) -> str:

@@ -16,6 +16,8 @@ from sqlalchemy.dialects import postgresql
 
 DELIMITER = "\x02"
 NULL = "\x01"
+COPY_BYTES = 1 << 22
+"""Read at once: each read may have to wait for the interpreter."""
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are untyped
 
 
@@ -65,6 +67,7 @@ def copy_rows(cursor: Cursor, table: Table, columns: Sequence[str], rows: Sequen
     cursor.copy_expert(
         f"copy {table.name} ({names}) from stdin (delimiter E'\\x02', null E'\\x01')",
         io.StringIO("\n".join(rows) + "\n"),
+        size=COPY_BYTES,
     )
 
 

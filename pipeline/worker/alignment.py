@@ -13,12 +13,12 @@ P = TypeVar("P", bound=Hashable)
 
 @dataclass(slots=True)
 class Alignment(Generic[P]):
-    """How far each partition has been read, in the log's time (Unix milliseconds). Knows no Kafka."""
+    """How far each partition has been read, in the time of its records (Unix seconds). Knows no Kafka."""
 
-    _reached: dict[P, int] = field(default_factory=dict)
-    _spans: dict[P, int] = field(default_factory=dict)
+    _reached: dict[P, float] = field(default_factory=dict)
+    _spans: dict[P, float] = field(default_factory=dict)
 
-    def read(self, partition: P, first: int, last: int) -> None:
+    def read(self, partition: P, first: float, last: float) -> None:
         """A portion whose records have times from `first` to `last` was handed on."""
         self._reached[partition] = last
         self._spans[partition] = max(0, last - first)
@@ -34,5 +34,5 @@ class Alignment(Generic[P]):
         limit = self._reach(slowest) + self._spans.get(slowest, 0)
         return {partition for partition in active if self._reach(partition) <= limit}
 
-    def _reach(self, partition: P) -> int:
+    def _reach(self, partition: P) -> float:
         return self._reached.get(partition, -1)

@@ -1,4 +1,4 @@
-"""From portions to transactions: one thread decodes the next batch while another writes the last."""
+"""From portions to transactions, batch by batch, in a thread of its own: heartbeats go on meanwhile."""
 
 import asyncio
 import logging
@@ -38,13 +38,11 @@ class Folding:
         self._ledger = ledger
         self._seek = seek
         self._batch_records = batch_records
-        self._intake: asyncio.Queue[Portion] = asyncio.Queue(maxsize=16)
-        self._decoded: asyncio.Queue[list[Decoded]] = asyncio.Queue(maxsize=1)
-        self._decoder = ThreadPoolExecutor(1, "decode")
-        self._writer = ThreadPoolExecutor(1, "write")
+        self._intake: asyncio.Queue[Portion] = asyncio.Queue(maxsize=64)
+        self._thread = ThreadPoolExecutor(1, "fold")
         self._connection: PoolProxiedConnection | None = None
         self._expected: dict[TopicPartition, int] = {}
-        self._at_work = 0
+        self._busy = False
         self.blocked: set[TopicPartition] = set()
         self.folded_to: dict[TopicPartition, int] = {}
         self.last_error = ""
@@ -56,7 +54,7 @@ class Folding:
     @property
     def idle(self) -> bool:
         """Whether nothing that was taken in still waits for its transaction."""
-        return self._intake.empty() and self._at_work == 0
+        return self._intake.empty() and not self._busy
 
     def expect(self, starts: Mapping[TopicPartition, int]) -> None:
         """After a seek: portions that lie behind these offsets are still on their way and are dropped."""
@@ -68,23 +66,17 @@ class Folding:
 
     async def run(self) -> None:
         """Until cancelled. Raises Stop when only a person can help."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._decode_batches())
-            tasks.create_task(self._fold_batches())
-
-    def close(self) -> None:
-        """Give back threads and connection; a transaction under way ends first."""
-        self._decoder.shutdown(cancel_futures=True)
-        self._writer.shutdown(cancel_futures=True)
-        self._drop_connection()
-
-    async def _decode_batches(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             batch = self._wanted(await self._gather())
             if batch:
-                self._at_work += 1
-                await self._decoded.put(await loop.run_in_executor(self._decoder, self._decode, batch))
+                self._busy = True
+                await self._fold_batch(batch)
+                self._busy = False
+
+    def close(self) -> None:
+        """Give back threads and connection; a transaction under way ends first."""
+        self._thread.shutdown(cancel_futures=True)
+        self._drop_connection()
 
     async def _gather(self) -> list[Portion]:
         """One portion, and what else is there already, up to a batch."""
@@ -107,29 +99,31 @@ class Folding:
             wanted.append(portion)
         return wanted
 
-    async def _fold_batches(self) -> None:
-        while True:
-            decoded = await self._decoded.get()
-            folded = await self._until_folded(decoded)
-            for one in decoded:
-                partition = one.portion.topic, one.portion.partition
-                if partition not in folded.seeks:
-                    self.folded_to[partition] = one.portion.end
-            if folded.seeks:
-                log.warning("gap", extra={"seeks": folded.seeks})
-                metrics.SEEKS.inc(len(folded.seeks))
-                self.expect(folded.seeks)
-                await self._seek(folded.seeks)
-            self._at_work -= 1
+    async def _fold_batch(self, batch: list[Portion]) -> None:
+        """1. Decode. 2. Fold, until it is in the ledger. 3. Send the reader back where there was a gap.
+
+        The thread that decodes is the one that writes: what it made is still in its core's cache (0007).
+        """
+        loop = asyncio.get_running_loop()
+        decoded = await loop.run_in_executor(self._thread, self._decode, batch)
+        folded = await self._until_folded(decoded)
+        for portion in batch:
+            if (portion.topic, portion.partition) not in folded.seeks:
+                self.folded_to[portion.topic, portion.partition] = portion.end
+        if folded.seeks:
+            log.warning("gap", extra={"seeks": folded.seeks})
+            metrics.SEEKS.inc(len(folded.seeks))
+            self.expect(folded.seeks)
+            await self._seek(folded.seeks)
 
     async def _until_folded(self, decoded: list[Decoded]) -> Folded:
-        """Try until the batch is in the ledger; heartbeats go on meanwhile."""
+        """Try until the batch is in the ledger."""
         loop = asyncio.get_running_loop()
         pause, tries = FIRST_PAUSE, 0
         while True:
             began = monotonic()
             try:
-                folded = await loop.run_in_executor(self._writer, self._fold, decoded)
+                folded = await loop.run_in_executor(self._thread, self._fold, decoded)
             except Exception as error:  # noqa: BLE001  classified: everything but the expected stops the worker
                 tries += 1
                 self._judge(error, tries)

@@ -54,7 +54,7 @@ def test_eight_tags_a_level_and_the_first_digit_is_the_level() -> None:
     ],
 )
 def test_odd_tags_are_flagged(codes: list[str], flags: list[str]) -> None:
-    assert reason_flags(codes, 1) == flags
+    assert reason_flags(tuple(codes), 1) == tuple(flags)
 
 
 def test_national_channel_codes() -> None:
