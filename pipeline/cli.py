@@ -1,15 +1,17 @@
-"""`hcp migrate | topics | worker | verify | positions`: the pipeline's commands."""
+"""`hcp migrate | topics | worker | verify | positions | replay`: the pipeline's commands."""
 
 import json
 from typing import Annotated
 
 import typer
 
+from pipeline.replay.cli import app as replay
 from pipeline.settings import load
 
 app = typer.Typer(no_args_is_help=True)
 positions = typer.Typer(help="Where the ledger stands in the log.", no_args_is_help=True)
 app.add_typer(positions, name="positions")
+app.add_typer(replay, name="replay")
 
 
 @app.command()
