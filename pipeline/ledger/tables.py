@@ -221,7 +221,7 @@ raw_block = Table(
     Column("data", LargeBinary, nullable=False, comment="lz4 of MessagePack, see pipeline.ledger.raw"),
     comment="what the log said, record by record, identities sealed",
 )
-listen(raw_block, "after_create", DDL("alter table raw_block alter column data set storage external"))
+listen(raw_block, "after_create", DDL("alter table raw_block alter column data set storage external"))  # type: ignore[no-untyped-call]  # SQLAlchemy types it so
 
 dead_letter = Table(
     "dead_letter",
@@ -306,6 +306,10 @@ dead_letter_action = Table(
     Column("sent_offset", BigInteger),
     Column("at", DateTime(timezone=True), nullable=False, server_default=NOW),
     comment="what people did with dead letters; the last one is the letter's state, without one it is open",
+)
+Index(
+    "dead_letter_action_letter",
+    *(dead_letter_action.c[name] for name in ("topic", "partition", "offset", "topic_id", "id")),
 )
 component = Table(
     "component",
