@@ -8,8 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, select, text, tuple_
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Connection, Row, Select, and_, exists, func, select, text, true, tuple_
 
 from pipeline.ledger.outbox import headers_from
 from pipeline.ledger.portion import Headers
@@ -103,13 +102,9 @@ _NAME = ("topic", "partition", "offset", "topic_id")
 _AFTER = {Action.RETRY: State.RETRIED, Action.EDIT: State.EDITED, Action.DISCARD: State.DISCARDED}
 _of_letter = tuple_(*(dead_letter.c[name] for name in _NAME))
 _deed = dead_letter_action.c
-_last = (
-    select(dead_letter_action)
-    .ext(distinct_on(*(_deed[name] for name in _NAME)))
-    .order_by(*(_deed[name] for name in _NAME), _deed.id.desc())
-    .subquery("last")
-)
-_letters = dead_letter.outerjoin(_last, and_(*(dead_letter.c[name] == _last.c[name] for name in _NAME)))
+_same_place = and_(*(_deed[name] == dead_letter.c[name] for name in _NAME))
+_last = select(_deed.action).where(_same_place).order_by(_deed.id.desc()).limit(1).lateral("last")
+_letters = dead_letter.outerjoin(_last, true())
 _order = (dead_letter.c.appended_at, *(dead_letter.c[name] for name in _NAME))
 _line_columns = (*_order, dead_letter.c.reason, dead_letter.c.message, _last.c.action)
 
@@ -162,7 +157,8 @@ def record(connection: Connection, deeds: Sequence[Deed]) -> None:
 
 def count_open(connection: Connection) -> int:
     """How many letters wait for a person. Blocks."""
-    return connection.scalar(_filtered(select(func.count()), Filter()).select_from(_letters)) or 0
+    query = select(func.count()).select_from(dead_letter).where(~exists().where(_same_place))
+    return connection.scalar(query) or 0
 
 
 def _filtered(query: Select[Any], wanted: Filter) -> Select[Any]:

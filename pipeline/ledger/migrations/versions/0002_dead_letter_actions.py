@@ -31,7 +31,15 @@ def upgrade() -> None:
         schema="office",
         comment="what people did with dead letters; the last one is the letter's state, without one it is open",
     )
+    op.create_index(
+        "dead_letter_action_letter",
+        "dead_letter_action",
+        ["topic", "partition", "offset", "topic_id", "id"],
+        unique=False,
+        schema="office",
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("dead_letter_action_letter", table_name="dead_letter_action", schema="office")
     op.drop_table("dead_letter_action", schema="office")
