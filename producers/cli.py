@@ -1,4 +1,4 @@
-"""`hcp import cases | sources`, `hcp play`: the producers' commands."""
+"""`hcp import cases | sources`, `hcp play`, `hcp dlq`: the producers' commands."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from producers.dlq.cli import app as dlq
+
 app = typer.Typer(no_args_is_help=True)
 importing = typer.Typer(help="Files of cases into the log.", no_args_is_help=True)
 app.add_typer(importing, name="import")
+app.add_typer(dlq, name="dlq")
 
 
 @importing.command("cases")

@@ -9,6 +9,10 @@ class NotPublishedError(InputError):
     """A record that Kafka did not acknowledge. Sending it again is safe: the event id tells the copies apart."""
 
 
+class TooLargeError(InputError):
+    """A record that no topic of ours takes. Others can still be sent."""
+
+
 class DamagedError(InputError):
     """A state file that cannot be read."""
 
@@ -23,6 +27,10 @@ class CannotImportError(InputError):
 
 class AlreadyImportedError(CannotImportError):
     """The whole file is on the log: there is nothing to do."""
+
+
+class DeadLetterError(InputError):
+    """Nothing was done with the dead letter."""
 
 
 class Unmapped(ValueError):

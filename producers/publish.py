@@ -1,16 +1,17 @@
 """Publishing: an event of ours becomes a record of the log, acknowledged by all replicas, or an error that names it."""
 
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from pipeline import log
 from pipeline.settings import Kafka
-from producers.errors import NotPublishedError
+from producers.errors import NotPublishedError, TooLargeError
 from schemas.cloudevents import cloud_headers, key_of
 from schemas.events import CaseEvent, ReviewEvent
 from schemas.topics import Stream
@@ -20,6 +21,20 @@ IN_FLIGHT = 10_000
 ACK_SECONDS = 60.0
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Sent:
+    """A record on its way."""
+
+    def __init__(self, future: Any) -> None:
+        self._future = future
+
+    def place(self) -> tuple[str, int, int] | None:
+        """Topic, partition and offset, once it is acknowledged; None before, and if it failed. Does not block."""
+        if not self._future.succeeded():
+            return None
+        at = self._future.value
+        return at.topic, at.partition, at.offset
 
 
 class Publisher:
@@ -40,21 +55,27 @@ class Publisher:
         event_id, key = str(event.event_id), key_of(event)
         at = event.received_at or _occurred(event)
         headers = cloud_headers(event_id, stream, source, at.isoformat(), key)
-        self.send_raw(stream, key.encode(), _encode(event), headers, event_id)
+        self.send_raw(stream, key.encode(), _encode(event), headers.items(), event_id)
 
     def send_raw(
-        self, stream: Stream, key: bytes, value: bytes, headers: dict[str, bytes], name: str = ""
-    ) -> None:
-        """Send bytes as they are; `name` is what an error calls the record."""
+        self,
+        stream: Stream,
+        key: bytes | None,
+        value: bytes,
+        headers: Iterable[tuple[str, bytes]],
+        name: str = "",
+    ) -> Sent:
+        """Send bytes as they are; `name` is what an error calls the record. Raises TooLargeError for this one alone."""
         if len(self._in_flight) >= IN_FLIGHT:
             self.flush()
         try:
-            sent = self._producer.send(
-                self._topics[stream], key=key, value=value, headers=list(headers.items())
-            )
+            sent = self._producer.send(self._topics[stream], key=key, value=value, headers=list(headers))
+        except MessageSizeTooLargeError:
+            raise TooLargeError(f"{name} is larger than a record of ours may be: it cannot be sent") from None
         except KafkaError as error:
             raise _not_published(name, error) from error
         self._in_flight.append((name, sent))
+        return Sent(sent)
 
     def flush(self) -> None:
         """Wait until everything is acknowledged. Blocks; raises NotPublishedError naming the first that was not."""

@@ -1,0 +1,1 @@
+"""Dead letters: which ones, what they say, and sending them through the log again."""
