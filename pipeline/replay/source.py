@@ -10,7 +10,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from pipeline import log
 from pipeline.ledger.failures import Stop
-from pipeline.ledger.portion import Portion, Record
+from pipeline.ledger.portion import Portion, Record, received_at
 from pipeline.ledger.raw import Damaged, RawRecord, unpack
 from pipeline.log import Watermark
 from pipeline.replay.spans import Span, damaged
@@ -60,7 +60,7 @@ class Source:
         self._marks = {(mark.topic, mark.partition, mark.topic_id): mark for mark in marks}
 
     def pieces(self, spans: Iterable[Span]) -> Iterator[Piece]:
-        """Everything in these spans, in the order in which the log took it. Blocks. Raises Stop, kafka and psycopg2 errors."""
+        """Everything in these spans, at one pace of time. Blocks. Raises Stop, kafka and psycopg2 errors."""
         return heapq.merge(*(self._span(span) for span in spans), key=_time)
 
     def _span(self, span: Span) -> Iterator[Piece]:
@@ -185,9 +185,9 @@ def _within(portion: Portion, start: int, end: int) -> Portion:
     return portion
 
 
-def _time(piece: Piece) -> int:
-    """When the log took the first of it; a piece without records can come at any time."""
-    return piece.records[0].timestamp if isinstance(piece, Portion) and piece.records else 0
+def _time(piece: Piece) -> float:
+    """When the first of it was received; a piece without records can come at any time."""
+    return received_at(piece.records[0]) if isinstance(piece, Portion) and piece.records else 0
 
 
 def _hole(span: Span, start: int, end: int) -> Stop:
