@@ -28,7 +28,9 @@ def sentence(diff: Diff) -> str:
 
 def listing(replays: Iterable[Replay]) -> RenderableType:
     """The register, the newest first."""
-    table = Table("schema", "source", "limits", "state", "begun", "ended", "why", "ledger before", box=None)
+    table = Table(box=None)
+    for column in ("schema", "source", "limits", "state", "begun", "ended", "why", "ledger before"):
+        table.add_column(column, no_wrap=column in {"schema", "ledger before"}, overflow="fold")
     for one in replays:
         ended = f"{one.ended_at:%Y-%m-%d %H:%M} {one.ended_by}" if one.ended_at else ""
         limits = " ".join([*(f"from {at}" for at in one.since), *(f"to {at}" for at in one.until)])

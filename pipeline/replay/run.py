@@ -26,7 +26,7 @@ from pipeline.replay.diff import Diff, diff
 from pipeline.replay.folding import fold
 from pipeline.replay.register import Replay
 from pipeline.replay.source import Source
-from pipeline.replay.spans import Span, spans
+from pipeline.replay.spans import Span, anchored, spans
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 
@@ -66,9 +66,11 @@ def begin(settings: Settings, order: Order) -> str:
     Blocks. Raises Stop, and leaves nothing behind, for limits that name nothing and for tables that are not up to date.
     """
     schema = f"replay_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+    zone = settings.rules.policy().zone
+    since, until = ([anchored(words, zone) for words in limits] for limits in (order.since, order.until))
     with opened(settings) as pool:
         with transaction(pool) as cursor:
-            spans(cursor, settings.kafka, order.since, order.until)
+            spans(cursor, settings.kafka, since, until)
         with pool.begin() as connection:
             revision = register.revision(connection, settings)
             rules = settings.rules.model_dump()
@@ -77,8 +79,8 @@ def begin(settings: Settings, order: Order) -> str:
                 schema=schema,
                 source=order.source,
                 rules=rules,
-                since=list(order.since),
-                until=list(order.until),
+                since=since,
+                until=until,
                 revision=revision,
                 begun_by=order.by,
             )

@@ -4,6 +4,7 @@ import bisect
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -63,18 +64,24 @@ def spans(cursor: Cursor, kafka: Kafka, since: Iterable[str] = (), until: Iterab
     ]
 
 
-def limit(words: str) -> Place | datetime:
-    """`topic/partition/offset`, or a time with its zone. Raises Stop."""
+def limit(words: str, zone: ZoneInfo | None = None) -> Place | datetime:
+    """`topic/partition/offset`, or a time; one without an offset is of this zone. Raises Stop."""
     parts = words.rsplit("/", 2)
     if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
         return Place(parts[0], int(parts[1]), int(parts[2]))
     try:
         at = datetime.fromisoformat(words)
     except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise Stop(f"{words!r} is neither topic/partition/offset nor a time like 2026-11-23T08:00:00+08:00")
-    return at
+        raise Stop(
+            f"{words!r} is neither topic/partition/offset nor a time like 2026-11-23T08:00:00+08:00"
+        ) from None
+    return at if at.tzinfo else at.replace(tzinfo=zone)
+
+
+def anchored(words: str, zone: ZoneInfo) -> str:
+    """A limit as it is kept: its time with an offset. Raises Stop."""
+    made = limit(words, zone)
+    return words if isinstance(made, Place) else made.isoformat()
 
 
 def _limit(words: str, known: Collection[tuple[str, int]]) -> Place | datetime:

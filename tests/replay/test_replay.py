@@ -1,8 +1,12 @@
 """A replay gives the same ledger again, from the raw records and from the log; other rules change what they should."""
 
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +17,11 @@ from pipeline import log
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.verify import verify
 from pipeline.replay import register
-from pipeline.replay.accept import drop
+from pipeline.replay.accept import accept, drop
 from pipeline.replay.diff import Diff, stored
 from pipeline.replay.rules import changed
 from pipeline.replay.run import Order, begin, run
-from pipeline.settings import Settings
+from pipeline.settings import Settings, environment
 from schemas.topics import INPUTS, Stream
 from tests.harness import System, case, review
 from tests.replay.story import everything, told
@@ -25,6 +29,7 @@ from tests.system.test_recovery import make_anew
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -114,7 +119,13 @@ def test_a_topic_made_anew_and_adopted(story: System) -> None:
         schema, found = replay(story, source)
         assert everything(story, schema) == before
         assert found.differences == []
-        drop(story.settings, schema, "tester", "")
+        accept(story.settings, schema, "tester", "")
+        assert everything(story) == before
+
+
+def test_an_empty_ledger_is_replayed_at_once(system: System) -> None:
+    _, found = replay(system)
+    assert (found.differences, found.behind) == ([], 0)
 
 
 def test_transactions_leave_holes_and_a_marker_at_the_end(system: System) -> None:
@@ -206,7 +217,12 @@ def test_a_time_in_the_middle(system: System) -> None:
         drop(system.settings, schema, "tester", "")
 
 
-@pytest.mark.parametrize("wrong", ["yesterday", "2026-01-01T00:00:00", "nowhere/0/1"])
+def test_a_time_without_an_offset_is_the_countys(system: System) -> None:
+    schema = begin(system.settings, Order(until=("2026-11-23",)))
+    assert entry(system, schema).until == ["2026-11-23T00:00:00+08:00"]
+
+
+@pytest.mark.parametrize("wrong", ["yesterday", "2026-13-01", "nowhere/0/1"])
 def test_a_limit_that_names_nothing_is_a_sentence_and_leaves_nothing(system: System, wrong: str) -> None:
     with pytest.raises(Stop, match=wrong):
         begin(system.settings, Order(until=(wrong,)))
@@ -297,3 +313,30 @@ def test_dropped_it_is_gone_and_on_record(story: System) -> None:
         run(story.settings, schema)
     with pytest.raises(Stop, match="there is no replay nothing"):
         run(story.settings, "nothing")
+
+
+def hcp(system: System, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HCP_")}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy", "replay", *words],
+        env=env | environment(system.settings), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_the_commands(story: System) -> None:
+    made = hcp(story)
+    assert "no difference: " in made.stdout
+    schema = made.stderr.split("resume ")[1].split("`")[0]
+    assert json.loads(hcp(story, "diff", schema, "--json").stdout)["differences"] == []
+    assert schema in hcp(story, "list").stdout
+    assert "records less" not in hcp(story, "resume", schema, "--all").stdout
+    assert "is the ledger now" in hcp(story, "accept", schema, "--why", "a trial").stdout
+    again = hcp(story, "accept", schema, "--why", "a trial")
+    assert (again.returncode, again.stderr.startswith(f"hcp: the replay {schema} was accepted by")) == (
+        1,
+        True,
+    )
+    other = hcp(story, "--rules", "window_hours=48")
+    assert "published numbers differ" in other.stdout
+    assert "matched_late" in other.stdout
+    assert "gone" in hcp(story, "drop", other.stderr.split("resume ")[1].split("`")[0]).stdout
