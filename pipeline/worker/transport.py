@@ -7,15 +7,13 @@ From: the ledger's positions. Which: committed records only, which Faust does no
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-import msgspec
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from pipeline.ledger.portion import Portion
+from pipeline.ledger.portion import Portion, received_at
 from pipeline.worker.alignment import Alignment
 
 MAX_RECORDS = 5_000
@@ -116,7 +114,7 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
     def _portion(self, tp: TP, start: int, end: int, records: list[ConsumerRecord]) -> PortionRecord:
         self._ranges.end(tp, end)
         if records:
-            self._alignment.read(tp, _received_at(records[0]), _received_at(records[-1]))
+            self._alignment.read(tp, received_at(records[0]), received_at(records[-1]))
         portion = Portion(
             self.app.streams_by_topic[tp.topic],
             tp.topic,
@@ -146,22 +144,6 @@ def _lags(state: Any) -> bool:
     """Whether the log has more of this partition that may be read; so it is assumed before the first answer."""
     end = state.highwater if state.lso is None else state.lso
     return end is None or state._position < end
-
-
-class _Body(msgspec.Struct):
-    received_at: datetime | None = None
-
-
-_decode = msgspec.json.Decoder(_Body).decode
-
-
-def _received_at(record: ConsumerRecord) -> float:
-    """When it was received, by its body or by the log, in Unix seconds: good enough to align by."""
-    try:
-        claimed = _decode(record.value).received_at if record.value else None
-    except msgspec.DecodeError:
-        claimed = None
-    return claimed.timestamp() if claimed else record.timestamp / 1000
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is seen as untyped
