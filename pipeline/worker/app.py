@@ -7,12 +7,14 @@ import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import faust
 import psycopg2
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
@@ -116,7 +118,8 @@ class Worker:
         return run
 
     async def _seek(self, starts: Mapping[TopicPartition, int]) -> None:
-        await self.app.consumer.seek_wait({TP(*at): offset for at, offset in starts.items()})
+        with suppress(IllegalStateError):  # another worker has the partition by now: it begins where the ledger stands
+            await self.app.consumer.seek_wait({TP(*at): offset for at, offset in starts.items()})
 
     async def _positions(self, assigned: set[TP]) -> Mapping[TP, int]:
         """Where the ledger stands; nothing while it is away: the fold drops or sends back what does not fit."""

@@ -11,6 +11,13 @@ from pipeline.ledger.failures import Stop
 _CLASS = 0x686370  # advisory locks of slots
 
 
+_WHO = text("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()")
+_END = text(
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid = :pid and backend_start = :start"
+)
+"""A connection that was lost without a word leaves its session, and the slot with it, until the server notices."""
+
+
 class Slot:
     """A claimed slot: `number` from 0."""
 
@@ -18,6 +25,7 @@ class Slot:
         """Claim the first free slot. Blocks. Raises Stop when none is free, OperationalError when the database is away."""
         self._connection: Connection = ledger.connect().execution_options(isolation_level="AUTOCOMMIT")
         self.number = self._claim(slots)
+        self._session = self._connection.execute(_WHO).one()
 
     def _claim(self, slots: int) -> int:
         for number in range(slots):
@@ -54,5 +62,7 @@ class Slot:
         engine = self._connection.engine
         self._connection.close()
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._connection.execute(_END, {"pid": self._session.pid, "start": self._session.backend_start})
         if not self._try(self.number):
             raise Stop(f"slot {self.number} was taken over by another worker while the database was away")
+        self._session = self._connection.execute(_WHO).one()

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 from sqlalchemy import Engine
 
@@ -46,7 +47,12 @@ class Watch:
         starts = await self.starts([(tp.topic, tp.partition) for tp in consumer.assignment()])
         if not idle or not self._folding.idle:
             return {}
-        stand = {at: await consumer.position(TP(*at)) for at in starts}
+        try:
+            stand = {at: await consumer.position(TP(*at)) for at in starts}
+        except (
+            IllegalStateError
+        ):  # another worker has the partition by now: it begins where the ledger stands
+            return {}
         return {at: start for at, start in starts.items() if stand[at] is not None and stand[at] != start}
 
     def _reconcile(self, partitions: set[TopicPartition]) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:
