@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install up test test-fast check format bench clean tools
+.PHONY: install up test test-fast check format bench faults clean tools
 .DEFAULT_GOAL := help
 
 help:  ## what can be typed here
@@ -44,6 +44,9 @@ format: $(VENV)/.installed-test  ## may write
 
 bench: $(VENV)/.installed-test  ## measures, in one run, against the ceiling
 	@$(BIN)/python -m tests.bench
+
+faults: $(VENV)/.installed-test  ## 200 faults under load on real servers; then the ledger against the model
+	@$(BIN)/python -m tests.faults
 
 clean:  ## stops what runs here and removes its data
 	@test ! -x $(BIN)/hcp || $(BIN)/hcp down --quiet

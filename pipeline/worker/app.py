@@ -118,7 +118,8 @@ class Worker:
         return run
 
     async def _seek(self, starts: Mapping[TopicPartition, int]) -> None:
-        with suppress(IllegalStateError):  # another worker has the partition by now: it begins where the ledger stands
+        """Send the reader there; a partition that has gone to another worker begins there where the ledger stands."""
+        with suppress(IllegalStateError):
             await self.app.consumer.seek_wait({TP(*at): offset for at, offset in starts.items()})
 
     async def _positions(self, assigned: set[TP]) -> Mapping[TP, int]:

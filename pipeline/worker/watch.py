@@ -49,10 +49,8 @@ class Watch:
             return {}
         try:
             stand = {at: await consumer.position(TP(*at)) for at in starts}
-        except (
-            IllegalStateError
-        ):  # another worker has the partition by now: it begins where the ledger stands
-            return {}
+        except IllegalStateError:
+            return {}  # another worker has the partition by now: it begins where the ledger stands
         return {at: start for at, start in starts.items() if stand[at] is not None and stand[at] != start}
 
     def _reconcile(self, partitions: set[TopicPartition]) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:

@@ -1,0 +1,208 @@
+"""Where faults happen: servers of its own behind proxies, two workers, a load, and what a fault may touch of them."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psutil
+from kafka.errors import KafkaError
+
+from deploy.embedded import ports
+from deploy.embedded.jars import fetch_jars
+from deploy.embedded.kafka import Kafka
+from deploy.embedded.postgres import Postgres
+from pipeline import log
+from pipeline.ledger.migrate import upgrade
+from pipeline.settings import Settings
+from pipeline.worker.slot import _CLASS as SLOTS
+from tests.conftest import CACHE, PASSWORD, SEAL_KEY
+from tests.faults.clock import Clock
+from tests.faults.crew import RESTART_SECONDS, Crew
+from tests.faults.load import Feeder
+from tests.faults.proxy import Proxy
+from tests.faults.witness import Witness
+from tests.harness import System
+from tests.wait import wait_for
+
+DISK_BYTES = 2 << 30
+"""Of memory, and only what is used of it."""
+CLONE_NEWNS = 0x00020000
+RATE = 100
+"""Events a second in the background: every partition gets several a second, so that its return is seen."""
+BATCH_RECORDS = 200
+"""Small, so that a fault meets many transactions."""
+
+
+class ProxiedKafka(Kafka):
+    """A broker with a second listener, whose clients are told the proxy's address."""
+
+    def __init__(self, folder: Path, libs: Path, proxy: Proxy) -> None:
+        super().__init__(folder, libs)
+        self._proxy = proxy
+
+    def _properties(self, data: str) -> str:
+        inside, outside = f"127.0.0.1:{self.port}", f"127.0.0.1:{self._proxy.target}"
+        return super()._properties(data) + (
+            f"listeners=PLAINTEXT://{inside},PROXIED://{outside},CONTROLLER://127.0.0.1:{self.controller_port}\n"
+            f"advertised.listeners=PLAINTEXT://{inside},PROXIED://127.0.0.1:{self._proxy.port}\n"
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+        )
+
+
+class Arena:
+    """`system` talks to the servers directly, the workers of `crew` through `to_postgres` and `to_kafka`."""
+
+    def __init__(self, folder: Path, seed: int, twin: str = "") -> None:
+        self.folder, self.seed, self._twin = folder, seed, twin
+        self.to_postgres, self.to_kafka = Proxy(), Proxy()
+        self.postgres = Postgres(folder / "postgres", PASSWORD)
+        self.kafka = ProxiedKafka(folder / "kafka", CACHE, self.to_kafka)
+        self.own_disk = False
+        """Whether the database has a disk that can be filled."""
+        self.restorable: dict[tuple[str, int], int] = {}
+        """The positions in the backup: the log below them is not needed any more."""
+        self._stack = ExitStack()
+
+    def open(self) -> None:
+        """Start everything, from the thread that stays. Blocks for about 15 s."""
+        self._open_servers()
+        self.settings = self._settings(self.postgres.url, self.kafka.bootstrap_servers)
+        upgrade(self.settings.database)
+        log.declare_topics(self.settings.kafka)
+        self.system = System(self.settings, self.folder)
+        self._stack.callback(self.system.close)
+        outer = System(
+            self._settings(
+                self.postgres.url.replace(f":{self.postgres.port}/", f":{self.to_postgres.port}/"),
+                f"127.0.0.1:{self.to_kafka.port}",
+            ),
+            self.folder,
+        )
+        self._stack.callback(outer.close)
+        self.clock = Clock(self.folder)
+        self._stack.callback(self.clock.close)
+        self.crew = Crew(outer, self.clock, self._twin)
+        self.feeder = Feeder(self.settings.kafka, self.seed, RATE)
+        self.witness = Witness(self.settings.kafka)
+        self.crew.start(2)
+        self._stack.callback(self.crew.close)
+        self.feeder.start()
+
+    def close(self) -> None:
+        """Stop everything."""
+        self._stack.close()
+
+    def _open_servers(self) -> None:
+        fetch_jars(CACHE)
+        self.own_disk = small_disk(self.folder / "postgres")
+        for proxy in (self.to_postgres, self.to_kafka):
+            proxy.start()
+            self._stack.callback(proxy.stop)
+        self.to_kafka.target = ports.claim(0, "the second listener", "")
+        for server in (self.kafka, self.postgres):
+            server.start()
+            self._stack.callback(server.stop)
+        self.to_postgres.target = self.postgres.port
+        wait_for(self.kafka.ready, 90, "Kafka")
+        wait_for(self.postgres.ready, 90, "PostgreSQL")
+
+    def _settings(self, url: str, bootstrap: str) -> Settings:
+        return Settings.model_validate(
+            {
+                "kafka": {"bootstrap_servers": bootstrap, "topic_prefix": "faults."},
+                "database": {"url": url},
+                "seal": {"current": "test", "keys": {"test": SEAL_KEY}},
+                "worker": {
+                    "group": "faults",
+                    "watch_seconds": 2,
+                    "sweep_seconds": 5,
+                    "batch_records": BATCH_RECORDS,
+                },
+            }
+        )
+
+    def kill_kafka(self) -> None:
+        """SIGKILL, and a new start as `hcp up` makes it. Blocks until it answers."""
+        child = self.kafka.child
+        if child and child.pid:
+            os.kill(child.pid, signal.SIGKILL)
+            child.stop(10)
+        time.sleep(RESTART_SECONDS)
+        self.kafka.start()
+        wait_for(self.kafka.ready, 90, "Kafka, back again")
+
+    def end_postgres(self, how: signal.Signals) -> None:
+        """SIGKILL of all its processes, or SIGQUIT (immediate), or SIGINT (fast). Blocks until none is left."""
+        child = self.postgres.child
+        if child is None or child.pid is None:
+            return
+        all_of_it = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+        for one in all_of_it if how is signal.SIGKILL else all_of_it[:1]:
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(how)
+        psutil.wait_procs(all_of_it, timeout=30)
+        child.stop(10)
+
+    def start_postgres(self) -> None:
+        """Start it again. Blocks until it answers: recovery is over."""
+        self.postgres.start()
+        wait_for(self.postgres.ready, 90, "PostgreSQL, back again")
+
+    def back_up(self) -> None:
+        """Keep a copy of the database's folder, as a nightly cold backup does."""
+        self.end_postgres(signal.SIGINT)
+        shutil.rmtree(self.folder / "backup", ignore_errors=True)
+        self.copy(self.folder / "postgres" / "data", self.folder / "backup")
+        self.start_postgres()
+        self.restorable = self.positions()
+
+    def restore(self) -> None:
+        """Put the copy in the place of what the server of today has, which is ended."""
+        self.end_postgres(signal.SIGQUIT)
+        shutil.rmtree(self.folder / "postgres" / "data")
+        self.copy(self.folder / "backup", self.folder / "postgres" / "data")
+        self.start_postgres()
+
+    @staticmethod
+    def copy(source: Path, target: Path) -> None:
+        """A folder with all owners and modes. Blocks."""
+        subprocess.run(["cp", "-a", str(source), str(target)], check=True)
+
+    def shared(self) -> bool:
+        """Whether every worker of the crew has its slot and partitions; false while Kafka cannot tell."""
+        group = self.settings.worker.group
+        try:
+            with log.admin(self.settings.kafka) as admin:
+                said = admin.describe_groups([group])[group]
+        except KafkaError:
+            return False
+        slots = self.system.one(
+            "select count(*) from pg_locks where locktype = 'advisory' and classid = :c", c=SLOTS
+        )
+        assigned = [member["member_assignment"] for member in said["members"]]
+        here = len(self.crew.numbers)
+        return said["group_state"] == "Stable" and all(assigned) and len(assigned) == slots == here
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Where the ledger stands, by topic and partition. Raises SQLAlchemy's errors while it is away."""
+        rows = self.system.ask("select topic, partition, next_offset from stream_position")
+        return {(topic, partition): offset for topic, partition, offset in rows}
+
+
+def small_disk(folder: Path) -> bool:
+    """Mount a small disk there, seen by this process and its children only; false if that is not allowed. Not undone."""
+    folder.mkdir(parents=True, mode=0o700)
+    if ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
+        return False
+    commands = (
+        ["mount", "--make-rprivate", "/"],
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "faults", str(folder)],
+    )
+    return all(
+        subprocess.run(command, check=False, capture_output=True).returncode == 0 for command in commands
+    )

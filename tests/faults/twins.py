@@ -1,0 +1,140 @@
+"""The broken twins: each takes one guard out of the workers, and the run that provokes it must go red.
+
+The code runs in a worker process before it starts. A pause between two steps stands for a slow disk: it makes the moment in
+which a fault has to come wide enough to be met.
+"""
+
+from typing import NamedTuple
+
+
+class Twin(NamedTuple):
+    """What is missing, the code that takes it out, faults that show it, and the words for it."""
+
+    without: str
+    code: str
+    shown_by: tuple[str, ...]
+    said: str
+    """What the verdict then says, among other things."""
+
+
+_BLIND = """
+    from pipeline.ledger.fold import Folder
+    from pipeline.worker.watch import Watch
+    def due(self, decoded, positions):
+        return list(decoded), {(d.portion.topic, d.portion.partition): d.portion.end for d in decoded}, {}
+    async def check(self, consumer):
+        return {}
+    Folder._due, Watch.check = due, check
+"""
+_POSITION = (
+    _BLIND
+    + """
+    from faust.transport.drivers import aiokafka as driver
+    from pipeline.ledger import fold
+    from pipeline.worker.transport import Consumer
+    insert = fold.insert
+    async def committed(self):
+        await self.app.ledger_positions(self.assignment())
+        return await driver.Consumer.seek_to_committed(self)
+    def at_will(cursor, table, rows):
+        if table.name not in ("raw_block", "dead_letter"):
+            insert(cursor, table, rows)
+    Consumer.seek_to_committed, fold.insert = committed, at_will
+"""
+)
+"""Raw blocks and dead letters are left out: their keys are places in the log, and would not let a record in twice."""
+_SERVICE_ROW = """
+    import time
+    from functools import partial
+    import pipeline.worker.app as app
+    from pipeline.ledger import fold, held
+    from pipeline.ledger.write import write
+    from pipeline.rules.fold import Changes
+    from pipeline.rules.records import Dossier, Key
+    right, bare = held.hold, set()
+    def hold(cursor, keys, **options):
+        got = right(cursor, keys, **options)
+        bare.clear()
+        bare.update(key for key in keys if key.case_no and key not in got)
+        cursor.execute(f"{held._REVIEWS} case_no = any(%s)", [sorted({key.case_no for key in bare})])
+        for row in cursor.fetchall():
+            key = Key(row[0], row[1])
+            if key in bare:
+                got.setdefault(key, Dossier(key)).reviews.append(held._review(row))
+        return got
+    def without(cursor, changes, stripe):
+        time.sleep(0.3)
+        waiting = [change for change in changes.dossiers if change.settled.current is None]
+        others = [change for change in changes.dossiers if change.settled.current is not None]
+        for change in waiting:
+            key, change.dossier.key = change.dossier.key, change.dossier.key._replace(case_no="")
+            write(cursor, Changes([change], {}, {}), stripe)
+            change.dossier.key = key
+        for change in others:
+            change.new = change.new or change.dossier.key in bare
+        write(cursor, Changes(others, changes.tally, {}), stripe)
+    fold.hold = hold
+    app.Folder = partial(app.Folder, write=without)
+"""
+"""It still looks for reviews that came in an earlier batch; only two halves folded at the same moment do not meet."""
+_COMMIT_FIRST = """
+    import time
+    from pipeline.ledger import fold
+    from pipeline.rules.records import Fate
+    def transact(self, connection, decoded, effects):
+        with connection.cursor() as cursor:
+            positions = fold.lock(cursor, {(d.portion.topic, d.portion.partition) for d in decoded})
+            due, ends, seeks = self._due(decoded, positions)
+            for partition, end in ends.items():
+                fold.advance(cursor, positions[partition], end, dict.fromkeys(Fate, 0))
+            connection.commit()
+            time.sleep(0.3)
+            fates, due = effects(cursor, due)
+            self._keep(cursor, due, positions, fates)
+            for partition, end in ends.items():
+                fold.advance(cursor, positions[partition], end, fates.get(partition) or dict.fromkeys(Fate, 0))
+        connection.commit()
+        return fold.Folded(fates, seeks)
+    fold.Folder._transact = transact
+"""
+_COUNTER = """
+    import time
+    import psycopg2
+    from pipeline.ledger import write
+    right = write._counters
+    def aside(cursor, tally, stripe):
+        aside = psycopg2.connect(cursor.connection.dsn, password=cursor.connection.info.password)
+        with aside, aside.cursor() as other:
+            right(other, tally, stripe)
+        aside.close()
+        time.sleep(0.3)
+    write._counters = aside
+"""
+
+TWINS: dict[str, Twin] = {
+    "position": Twin(
+        "the position: reading starts at the offsets that Kafka was told",
+        _POSITION,
+        ("kill",),
+        "records folded",
+    ),
+    "service-row": Twin(
+        "the service row of a review that comes first",
+        _SERVICE_ROW,
+        ("nap",),
+        "a match is missing or wrong",
+    ),
+    "seek": Twin("the seek after a gap", _BLIND, ("restored",), "a hole below the position"),
+    "commit-first": Twin(
+        "effects before the acknowledgement: the position is committed first",
+        _COMMIT_FIRST,
+        ("kill",),
+        "records folded",
+    ),
+    "counter": Twin(
+        "counters in the transaction: they are committed aside",
+        _COUNTER,
+        ("kill", "sessions-ended"),
+        "a counter is not what the rows say",
+    ),
+}
