@@ -100,6 +100,8 @@ class Arena:
     def _open_servers(self) -> None:
         fetch_jars(CACHE)
         self.own_disk = small_disk(self.folder / "postgres")
+        if self.own_disk:
+            self._stack.callback(subprocess.run, ["umount", str(self.folder / "postgres")], check=True)
         for proxy in (self.to_postgres, self.to_kafka):
             proxy.start()
             self._stack.callback(proxy.stop)
@@ -195,7 +197,7 @@ class Arena:
 
 
 def small_disk(folder: Path) -> bool:
-    """Mount a small disk there, seen by this process and its children only; false if that is not allowed. Not undone."""
+    """Mount a small disk there, seen by this process and its children only; false if that is not allowed."""
     folder.mkdir(parents=True, mode=0o700)
     if ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
         return False
