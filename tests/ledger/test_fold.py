@@ -4,6 +4,7 @@ import copy
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from tests.strategies import histories
 
 pytestmark = pytest.mark.system
 NOW_MS = int(datetime.now(UTC).timestamp() * 1000)
+PARTITIONS = (0, 1)
 STREAMS = {Stream.CASE: "case", Stream.REVIEW: "review"}
 
 
@@ -50,19 +52,22 @@ class Ledger:
     def clear(self) -> None:
         with self.connection.cursor() as cursor:
             cursor.execute("truncate " + ", ".join(t.name for t in tables.ledger.sorted_tables))
-            marks = [Watermark(t, 0, "id", 0, 10**6) for t in STREAMS.values()]
-            reconcile(cursor, {(t, 0) for t in STREAMS.values()}, lambda: marks)
+            marks = [Watermark(topic, n, "id", 0, 10**6) for topic in STREAMS.values() for n in PARTITIONS]
+            reconcile(cursor, {(mark.topic, mark.partition) for mark in marks}, lambda: marks)
         self.connection.commit()
 
     def fold(self, *portions: Portion) -> Any:
         return self.folder.fold(self.connection, [decode(p, self.folder.sealer) for p in portions])
 
-    def fold_arrivals(self, arrivals: list[Arrival], offset: int) -> None:
-        """A batch of arrivals as they are, at this offset of the review topic."""
-        portion = Portion(Stream.REVIEW, "review", 0, offset, offset + len(arrivals), [])
+    def fold_arrivals(self, arrivals: list[Arrival], partition: int) -> None:
+        """A batch of arrivals as they are, at the end of this partition of the review topic."""
+        ((offset,),) = self.ask(
+            f"select next_offset from stream_position where topic = 'review' and partition = {partition}"
+        )
+        portion = Portion(Stream.REVIEW, "review", partition, offset, offset + len(arrivals), [])
         placed = [a._replace(entry=copy.copy(a.entry)) for a in arrivals]
         for arrival in placed:
-            arrival.entry.place = Place("review", 0, arrival.entry.place.offset)
+            arrival.entry.place = Place("review", partition, arrival.entry.place.offset)
         self.folder.fold(self.connection, [Decoded(portion, placed, [], 0, b"")])
 
     def ask(self, question: str) -> list[tuple[Any, ...]]:
@@ -93,7 +98,7 @@ def book(ledger: Settings) -> Ledger:
 
 @given(history=histories, data=st.data())
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_history_in_any_batches_agrees_with_the_model(
+def test_any_history_in_any_batches_of_any_workers_agrees_with_the_model(
     book: Ledger, history: list[Arrival], data: st.DataObject
 ) -> None:
     book.clear()
@@ -101,11 +106,10 @@ def test_any_history_in_any_batches_agrees_with_the_model(
     model = Model()
     for arrival in copy.deepcopy(history):
         model.read(arrival)
-    cut = data.draw(st.integers(0, len(order)))
-    offset = 0
-    for batch in (order[:cut], order[cut:]):
-        book.fold_arrivals(copy.deepcopy(batch), offset)
-        offset += len(batch)
+    cuts = [0, *sorted(data.draw(st.lists(st.integers(0, len(order)), max_size=3))), len(order)]
+    for start, end in pairwise(cuts):
+        book.folder.stripe = data.draw(st.integers(0, 1))  # another worker
+        book.fold_arrivals(copy.deepcopy(order[start:end]), data.draw(st.sampled_from(PARTITIONS)))
     assert book.sums("counter", MEASURES) == model.counters()
     assert book.sums("stream_position", ("stored", "duplicate", "conflict")) == +model.fates()
     services = {
@@ -150,7 +154,9 @@ def test_a_gap_folds_nothing_and_says_from_where_to_read_again(book: Ledger) -> 
 
 def test_an_empty_portion_moves_the_position_over_markers(book: Ledger) -> None:
     book.fold(Portion(Stream.CASE, "case", 0, 0, 3, []))
-    assert book.ask("select next_offset, records from stream_position where topic = 'case'") == [(3, 0)]
+    assert book.ask(
+        "select next_offset, records from stream_position where topic = 'case' and partition = 0"
+    ) == [(3, 0)]
 
 
 def test_hostile_text_is_stored_as_it_is(book: Ledger) -> None:
@@ -225,4 +231,6 @@ def test_a_position_never_moves_without_its_effects(book: Ledger) -> None:
     book.folder.write = failing
     with pytest.raises(Exception, match="nowhere"):
         book.fold(portion_of(Stream.CASE, 0, case("A")))
-    assert book.ask("select next_offset from stream_position where topic = 'case'") == [(0,)]
+    assert book.ask("select next_offset from stream_position where topic = 'case' and partition = 0") == [
+        (0,)
+    ]

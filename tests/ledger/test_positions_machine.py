@@ -132,7 +132,7 @@ class Positions(RuleBasedStateMachine):
 
     def _look_anew(self) -> None:
         with self._ledger() as cursor:
-            cursor.execute("delete from stream_position where topic = %s", [AT[0]])
+            cursor.execute("delete from stream_position where topic = %s and partition = %s", AT)
             reconcile(cursor, {AT}, lambda: [Watermark(*AT, self.topic_id, 0, len(self.log))])
 
     @rule(many=st.integers(1, 4))
