@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install up test test-fast check format bench faults clean tools
+.PHONY: install up test test-fast check format bench faults mutants clean tools
 .DEFAULT_GOAL := help
 
 help:  ## what can be typed here
@@ -48,6 +48,12 @@ bench: $(VENV)/.installed-test  ## measures, in one run, against the ceiling
 faults: $(VENV)/.installed-test  ## 200 faults under load on real servers; then the ledger against the model
 	@$(BIN)/python -m tests.faults
 
+mutants: $(VENV)/.installed-test  ## changes the rules a little, hundreds of times; the tests must notice (long)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
+	@$(BIN)/mutmut run
+	@$(BIN)/mutmut results
+	@$(BIN)/python -m tests.mutation.decorated
+
 clean:  ## stops what runs here and removes its data
 	@test ! -x $(BIN)/hcp || $(BIN)/hcp down --quiet
-	rm -rf .hcp build *.egg-info
+	rm -rf .hcp build mutants *.egg-info

@@ -7,7 +7,7 @@ import pytest
 from pipeline.rules.policy import Policy
 from pipeline.rules.records import Dossier, Entry, Fate, Key, Place
 from pipeline.rules.routing import route
-from pipeline.rules.settle import settle
+from pipeline.rules.settle import Settled, settle
 from pipeline.rules.tickets import tickets
 from pipeline.rules.window import is_open, outcome
 from schemas.catalogue import COUNTY_OFFICE
@@ -106,6 +106,24 @@ def test_the_same_id_with_another_body_is_another_event_and_says_so() -> None:
     dossier.admit_review(review(level=2))
     settle(dossier, POLICY)
     assert [entry.flags for entry in dossier.reviews] == [("id_reused",), ("id_reused",)]
+
+
+def test_two_bodies_of_a_case_under_one_id_are_two_events_too() -> None:
+    dossier = Dossier(KEY, [case(dept="D1"), case(dept="D2")])
+    settle(dossier, POLICY)
+    assert [entry.flags for entry in dossier.cases] == [("id_reused",), ("id_reused",)]
+
+
+def test_a_follow_up_may_bear_the_id_of_its_review_and_other_ids_are_not_reused() -> None:
+    dossier = Dossier(KEY, [], [review(), review(review_no=2), review(event_id="x")])
+    settle(dossier, POLICY)
+    assert [entry.flags for entry in dossier.reviews] == [(), (), ()]
+
+
+def test_a_review_without_a_case_is_effective_waits_for_nothing_and_disputes_nothing() -> None:
+    alone = review()
+    settled = settle(Dossier(Key("", 1, "r"), [], [alone]), POLICY)
+    assert settled == Settled(None, None, None, [alone], disputed=False, outcome=None, open_since=None)
 
 
 def test_every_bad_review_has_its_ticket_also_a_conflict_and_a_follow_up() -> None:
