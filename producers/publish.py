@@ -38,7 +38,7 @@ class Sent:
 
 
 class Publisher:
-    """Publishes events of one `source` (`/terminal`, `/qr`, `/import/<name>`). Connects at once (blocks).
+    """Publishes events to the log, each with its `source` (`/terminal`, `/qr`, `/import/<name>`). Connects at once (blocks).
 
     A context manager: leaving it waits for every acknowledgement. Not for use from several threads.
     """

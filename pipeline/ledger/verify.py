@@ -1,6 +1,6 @@
 """`hcp verify`: is the ledger what the log and the rules say it must be? One snapshot, one question an invariant."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
@@ -131,10 +131,10 @@ CHECKS = (
 )
 
 
-def verify(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> list[Finding]:
+def verify(settings: Settings) -> list[Finding]:
     """Everything that is wrong; empty if the ledger is whole. Blocks; may run while the worker folds.
 
-    `progress` hears the name of each check before it. Raises sqlalchemy errors when the database is away.
+    Raises sqlalchemy errors when the database is away.
     """
     pool = engine(settings.database, "verify", pool_size=1)
     try:
@@ -142,7 +142,7 @@ def verify(settings: Settings, progress: Callable[[str], None] = lambda _: None)
             snapshot = connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            return list(_findings(snapshot, _parameters(settings), progress))
+            return list(_findings(snapshot, _parameters(settings)))
     finally:
         pool.dispose()
 
@@ -155,11 +155,8 @@ def _parameters(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _findings(
-    connection: Connection, parameters: dict[str, Any], progress: Callable[[str], None]
-) -> Iterator[Finding]:
+def _findings(connection: Connection, parameters: dict[str, Any]) -> Iterator[Finding]:
     for check in CHECKS:
-        progress(check.name)
         rows = connection.execute(text(check.query), parameters).all()
         if rows:
             yield Finding(check.name, len(rows), [_said(row._asdict()) for row in rows[:SHOWN]])
