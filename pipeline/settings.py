@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import json
 import os
 from datetime import timedelta
@@ -131,6 +132,10 @@ class Seal(BaseModel):
         """The 32 bytes of a key. KeyError if the settings do not have it."""
         return base64.b64decode(self.keys[key_id].get_secret_value())
 
+    def derived(self, key_id: str, purpose: str) -> bytes:
+        """A key of 32 bytes for one purpose alone: what one signs, another does not open. KeyError as `key`."""
+        return hmac.digest(self.key(key_id), b"hcp " + purpose.encode(), "sha256")
+
 
 class Worker(BaseModel):
     """The Faust worker."""
@@ -153,6 +158,35 @@ class Web(BaseModel):
     host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
     desk_port: Port = 18080
     exporter_port: Port = 19100
+
+
+class Gateway(BaseModel):
+    """The way in over HTTP: systems and terminals sign what they send, citizens come with a token."""
+
+    host: str = Field("127.0.0.1", description="0.0.0.0 behind the county's reverse proxy, which has the TLS")
+    port: Port = 18088
+    public_url: str = Field(
+        "", description="what QR codes and links begin with, e.g. https://hcp.example; empty: host and port"
+    )
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="addresses or networks whose X-Forwarded-For is believed; else nobody's",
+    )
+    spool_dir: Path = Field(
+        Path(".hcp/spool"), description="on a local disk; one gateway process, one folder"
+    )
+    spool_bytes: int = Field(4 * 2**30, ge=2**20, description="of the spool's files; full means 503")
+    spool_age_hours: float = Field(48, gt=0, description="an unsent record older than this raises an alarm")
+    keep_sent_hours: float = Field(24, ge=0, description="sent records stay that long and can be sent again")
+    clock_skew_seconds: int = Field(300, ge=1, description="a signed request's time may differ by this much")
+    address_per_minute: int = Field(60, ge=1, description="public calls of one address")
+    token_per_minute: int = Field(10, ge=1, description="submits with one QR or case token of one address")
+
+    @property
+    def url(self) -> str:
+        """What links to it begin with, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
 
 
 class Stack(BaseModel):
@@ -179,6 +213,7 @@ class Settings(BaseSettings):
     seal: Seal = Seal()
     worker: Worker = Worker()
     web: Web = Web()
+    gateway: Gateway = Gateway()
     stack: Stack = Stack()
 
 

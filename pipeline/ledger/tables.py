@@ -351,3 +351,31 @@ replay_finding = Table(
     Column("found_at", DateTime(timezone=True), nullable=False, server_default=NOW),
     comment="tickets that people worked on and that the accepted replay does not have",
 )
+
+device = Table(
+    "device",
+    office,
+    Column("device_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False, comment="terminal, system"),
+    _text("name"),
+    Column("channels", ARRAY(Text), nullable=False, comment="for which it may speak; empty: cases only"),
+    _text("dept_code"),
+    _text("hall_code"),
+    _text("window_code"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    _time("revoked_at", nullable=True),
+    comment="who may send to the gateway, and for which place; an empty place is any",
+)
+
+device_key = Table(
+    "device_key",
+    office,
+    Column("device_id", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("secret", Text, nullable=False, comment="sealed, about device and key id"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    Column(
+        "not_after", DateTime(timezone=True), comment="set when another key follows: both hold for a while"
+    ),
+    comment="what a device signs with",
+)
