@@ -1,4 +1,4 @@
-"""`hcp import cases | sources`, `hcp play`, `hcp dlq`: the producers' commands."""
+"""`hcp import`, `hcp play`, `hcp dlq`: the producers' commands."""
 
 import json
 from pathlib import Path
@@ -7,55 +7,11 @@ from typing import Annotated
 import typer
 
 from producers.dlq.cli import app as dlq
+from producers.imports.cli import app as importing
 
 app = typer.Typer(no_args_is_help=True)
-importing = typer.Typer(help="Files of cases into the log.", no_args_is_help=True)
 app.add_typer(importing, name="import")
 app.add_typer(dlq, name="dlq")
-
-
-@importing.command("cases")
-def import_cases(
-    file: Annotated[Path, typer.Argument(help="CSV or XLSX.", exists=True, dir_okay=False)],
-    source: Annotated[str, typer.Option(help="A name of `hcp import sources`, or a YAML file of your own.")],
-    shift: Annotated[
-        str | None, typer.Option(help="Move all times: auto (the last service is now), none, or <n>d.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge every row, send none.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Send a finished file again.")] = False,
-) -> None:
-    """Publish the cases of a file; exit 1 if some rows are none. The same command goes on where it was interrupted."""
-    from pipeline.settings import load
-    from producers.cases import import_cases as run
-    from producers.errors import AlreadyImportedError
-    from producers.progress import bar
-    from producers.shift import parse, said
-
-    try:
-        with bar(file.name) as progress:
-            report = run(
-                load(), source, file, shift=parse(shift), dry_run=dry_run, again=again, progress=progress
-            )
-    except AlreadyImportedError as error:
-        typer.echo(str(error))
-        return
-    done = "nothing published (--dry-run)" if dry_run else f"{report.published:,} published"
-    typer.echo(f"{file.name}: {report.rows:,} rows, {done}, {report.unmapped:,} not mapped")
-    typer.echo(f"times: {said(report.shift)}")
-    if report.errors:
-        typer.echo(
-            f"hcp: {report.unmapped:,} rows are no cases; what is wrong with each: {report.errors}", err=True
-        )
-        raise typer.Exit(1)
-
-
-@importing.command()
-def sources() -> None:
-    """The known mappings."""
-    from producers.mapping import known
-
-    for name, mapping in known().items():
-        typer.echo(f"{name}: {mapping.about}")
 
 
 @app.command()

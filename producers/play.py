@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from producers import state
-from producers.cases import import_cases
 from producers.errors import AlreadyImportedError, CannotPlayError
+from producers.imports.cases import import_cases
+from producers.imports.shift import said
 from producers.pace import Pace
 from producers.publish import Publisher
-from producers.shift import said
 from producers.simulation.arrival import Arrival
 from producers.simulation.citizens import Seal, reviews
 from producers.simulation.week import week

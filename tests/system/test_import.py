@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.rules.measures import MEASURES
-from producers.cases import import_cases
-from producers.rows import rows
+from producers.imports.cases import import_cases
+from producers.imports.rows import rows
 from tests.harness import System
 from tests.permits import CASES, ROWS, permit_file
 

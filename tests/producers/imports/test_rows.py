@@ -9,7 +9,7 @@ import pytest
 from openpyxl import Workbook
 
 from producers.errors import CannotImportError
-from producers.rows import SURPLUS, count, rows
+from producers.imports.rows import SURPLUS, count, rows
 
 EXPECTED = [(2, {"编号": "A1", "事项": "户籍、迁移"}), (3, {"编号": "A2", "事项": "换行\n在内"})]
 

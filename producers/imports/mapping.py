@@ -1,4 +1,4 @@
-"""Mappings: how the rows of one source become case events. Data, in `producers/sources/<name>.yaml`."""
+"""Mappings: how the rows of one source become case events. Data, in `producers/imports/sources/<name>.yaml`."""
 
 import re
 from collections import Counter
@@ -16,8 +16,8 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from producers.errors import CannotImportError, Unmapped
-from producers.field import Source, Strict
-from producers.rows import SURPLUS
+from producers.imports.field import Source, Strict
+from producers.imports.rows import SURPLUS
 from schemas.codes import HandlingMode, Status
 from schemas.events import CaseEvent, Reason
 from schemas.identifiers import derived_id
@@ -161,7 +161,7 @@ def load(name: str) -> Mapping:
 
 
 def _packaged() -> dict[str, Traversable]:
-    folder = files("producers") / "sources"
+    folder = files("producers.imports") / "sources"
     return {file.name.removesuffix(".yaml"): file for file in folder.iterdir() if file.name.endswith(".yaml")}
 
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from producers.errors import CannotImportError, Unmapped
-from producers.mapping import Mapping, known, load
-from producers.rows import SURPLUS
+from producers.imports.mapping import Mapping, known, load
+from producers.imports.rows import SURPLUS
 from schemas.catalogue import departments
 from schemas.codes import HandlingMode, Status
 from schemas.reading import digest

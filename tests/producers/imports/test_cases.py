@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from pipeline.settings import Kafka, Settings
 from producers import state
-from producers.cases import ROWS_A_FLUSH, Report, import_cases
 from producers.cli import app
 from producers.errors import AlreadyImportedError, CannotImportError, DamagedError, NotPublishedError
-from producers.shift import parse, to_now
-from producers.standing import Standing
+from producers.imports.cases import ROWS_A_FLUSH, Report, import_cases
+from producers.imports.shift import parse, to_now
+from producers.imports.standing import Standing
 from schemas.catalogue import departments
 from schemas.events import CaseEvent
 

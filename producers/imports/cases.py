@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from pipeline.settings import Kafka, Settings
-from producers import standing, state
+from producers import state
 from producers.errors import AlreadyImportedError, CannotImportError, Unmapped
-from producers.mapping import Mapping, load
+from producers.imports import standing
+from producers.imports.mapping import Mapping, load
+from producers.imports.refusals import Refusals
+from producers.imports.rows import count, rows
+from producers.imports.shift import Shift, said, to_now
+from producers.imports.standing import Standing
 from producers.publish import Publisher
-from producers.refusals import Refusals
-from producers.rows import count, rows
-from producers.shift import Shift, said, to_now
-from producers.standing import Standing
 from schemas.events import CaseEvent
 
 ROWS_A_FLUSH = 500

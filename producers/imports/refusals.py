@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from producers.errors import Unmapped
-from producers.rows import SURPLUS
+from producers.imports.rows import SURPLUS
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BEYOND = "表头以外"
