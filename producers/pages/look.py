@@ -1,0 +1,90 @@
+"""One way in's pages: its templates over the shared ones, style and script inside the page, the headers of every answer.
+
+A page is one response: nothing else has to come over a bad line before it can be read. The Content-Security-Policy
+allows style and script by their hashes, and files of our own.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.templating import Jinja2Templates
+
+from schemas.codes import SATISFACTION
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+PAGE_CSS = STATIC / "page.css"
+
+
+class Look:
+    """The pages of one package: `folder` has its `templates`. Reads the files once; afterwards it is pure.
+
+    Templates get `look` (style, script, icon) and `levels` (level → words, the best first); an unknown name is an error.
+    """
+
+    def __init__(self, folder: Path, styles: Sequence[Path] = (), scripts: Sequence[Path] = ()) -> None:
+        self.style = _inside((PAGE_CSS, *styles))
+        self.script = _inside(scripts)
+        icon = base64.b64encode((STATIC / "icon.svg").read_bytes()).decode()
+        self.icon = f"data:image/svg+xml;base64,{icon}"
+        self.headers = _headers(_source(self.style), _source(self.script))
+        env = Environment(
+            loader=ChoiceLoader(
+                [FileSystemLoader(folder / "templates"), FileSystemLoader(HERE / "templates")]
+            ),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        env.globals |= {"look": self, "levels": dict(sorted(SATISFACTION.items(), reverse=True))}
+        self._templates = Jinja2Templates(env=env)
+
+    def page(
+        self,
+        request: Request,
+        name: str,
+        context: Mapping[str, Any],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The page of this template."""
+        said = self.headers | dict(headers or {})
+        return self._templates.TemplateResponse(request, name, dict(context), status, said)
+
+
+def _inside(files: Sequence[Path]) -> Markup:
+    """Files of ours, as they stand in a page."""
+    return Markup("\n").join(Markup(file.read_text(encoding="utf-8")) for file in files)  # noqa: S704  our own files
+
+
+def _source(text: str) -> str:
+    """How a policy names this very text."""
+    return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _headers(style: str, script: str) -> dict[str, str]:
+    """Keep nothing, tell nobody, show it in no frame, load nothing from elsewhere."""
+    policy = (
+        "default-src 'none'",
+        f"style-src 'self' {style}",
+        f"script-src 'self' {script}",
+        *(f"{kind}-src 'self'" for kind in ("connect", "manifest", "media", "worker")),
+        "img-src 'self' data:",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
