@@ -1,0 +1,123 @@
+"""Group commit: one thread takes everything that waits, writes it in one transaction, and only then tells those who wait."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from producers.spool.errors import SpoolBroken, SpoolError, SpoolFull
+from producers.spool.judging import Answer, Request, Verdict
+from producers.spool.writing import Call, Writing, size
+
+log = logging.getLogger(__name__)
+
+GROUP_TASKS = 1_000
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""What SQLite says when the disk is full."""
+Task = Request | Call
+
+
+class Committer:
+    """The thread. `now` gives milliseconds since 1970; `written` is called after each commit, before anybody is told of it."""
+
+    def __init__(
+        self, writing: Writing, group_bytes: int, now: Callable[[], int], written: Callable[[Verdict], None]
+    ) -> None:
+        self._writing, self._group_bytes, self._now, self._written = writing, group_bytes, now, written
+        self._queue: SimpleQueue[Task | None] = SimpleQueue()
+        self._gate = threading.Lock()
+        self._broken = ""
+        self._thread = threading.Thread(target=self._run, name="spool-committer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def broken(self) -> str:
+        """Why it takes nothing any more; empty while it does."""
+        return self._broken
+
+    def submit(self, task: Task) -> None:
+        """Put a task in the queue; its future tells how it ended. Does not block."""
+        with self._gate:
+            if not self._broken:
+                self._queue.put(task)
+                return
+        task.future.set_exception(SpoolBroken(self._broken))
+
+    def close(self) -> None:
+        """Do what is in the queue, then end. Blocks."""
+        self._break("the spool is closed")
+        self._queue.put(None)
+        self._thread.join()
+
+    def _break(self, why: str) -> None:
+        with self._gate:
+            self._broken = self._broken or why
+
+    def _run(self) -> None:
+        for group in iter(self._group, []):
+            self._commit(group)
+
+    def _group(self) -> list[Task]:
+        """What waits, at least one task; empty at the end. Blocks."""
+        group: list[Task] = []
+        task = self._queue.get()
+        bytes_ = 0
+        while task is not None:
+            group.append(task)
+            bytes_ += _bytes(task)
+            if len(group) >= GROUP_TASKS or bytes_ >= self._group_bytes:
+                return group
+            try:
+                task = self._queue.get_nowait()
+            except Empty:
+                return group
+        if group:
+            self._queue.put(None)  # the end comes when these are done
+        return group
+
+    def _commit(self, group: Sequence[Task]) -> None:
+        requests = [task for task in group if isinstance(task, Request)]
+        calls = [task for task in group if isinstance(task, Call)]
+        try:
+            verdict, results = self._writing.write(requests, calls, self._now())
+        except sqlite3.Error as error:
+            self._fail(requests, calls, error)
+            return
+        self._written(verdict)
+        for request, answers in zip(requests, verdict.answers, strict=True):
+            _answer(request, answers)
+        for call, result in zip(calls, results, strict=True):
+            call.future.set_result(result)
+
+    def _fail(self, requests: Sequence[Request], calls: Sequence[Call], error: sqlite3.Error) -> None:
+        """A full disk refuses the appends, and the calls, which may make room, are tried alone. Anything else is for good."""
+        if error.sqlite_errorcode not in NO_ROOM:
+            log.error("spool_broken", extra={"error": error.sqlite_errorname})
+            self._break(f"the spool's disk failed ({error.sqlite_errorname}): see the log, then start anew")
+            _refuse([*requests, *calls], SpoolBroken(self._broken))
+        elif requests and calls:
+            _refuse(requests, SpoolFull("the disk is full"))
+            self._commit(calls)
+        else:
+            _refuse([*requests, *calls], SpoolFull("the disk is full"))
+
+
+def _bytes(task: Task) -> int:
+    return sum(size(row) for row in task.rows) if isinstance(task, Request) else 0
+
+
+def _answer(request: Request, answers: list[Answer] | SpoolError) -> None:
+    answer = answers[0] if request.alone and isinstance(answers, list) else answers
+    if isinstance(answer, SpoolError):
+        request.future.set_exception(answer)
+    else:
+        request.future.set_result(answer)
+
+
+def _refuse(tasks: Sequence[Task], error: SpoolError) -> None:
+    for task in tasks:
+        task.future.set_exception(error)

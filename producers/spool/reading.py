@@ -1,0 +1,74 @@
+"""Reading the spool beside its writer: what waits, what is where, how old and how large it is."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from producers.spool.record import FoundIn, Packed, from_ms
+from producers.spool.room import Room
+from producers.spool.tables import reader
+
+_PENDING = """
+select seq, event_id, digest, received, packed, crc from record
+where seq > (select seq from place where name = 'sent') and seq not in (select seq from refused)
+order by seq limit ?
+"""
+_FIND = """
+select received, case when seq in (select seq from refused) then 'refused'
+    when seq <= (select seq from place where name = 'sent') then 'sent' else 'waiting' end
+from record where event_id = ? order by seq limit 1
+"""
+_COUNTS = """
+select max(coalesce((select max(seq) from record), 0) - sent, 0)
+        - (select count(*) from refused where seq > sent),
+    (select count(*) from refused)
+from (select seq as sent from place where name = 'sent')
+"""
+"""Behind the place no seq is missing: rows are numbered one after the other and deleted only before it."""
+
+
+class Reading:
+    """A connection of its own, one caller at a time. Every method blocks on the disk, for a moment."""
+
+    def __init__(self, folder: Path) -> None:
+        self._connection = reader(folder)
+        self._lock = threading.Lock()
+
+    def pending(self, limit: int) -> list[tuple[int, Packed]]:
+        """The first rows that wait, in order."""
+        with self._reading() as connection:
+            return [(seq, Packed(*row)) for seq, *row in connection.execute(_PENDING, (limit,))]
+
+    def find(self, event_id: str) -> FoundIn | None:
+        """Where the event is; the first one, if several bear this id."""
+        with self._reading() as connection:
+            found = connection.execute(_FIND, (event_id,)).fetchone()
+        return FoundIn(found[1], from_ms(found[0])) if found else None
+
+    def counts(self) -> tuple[int, int]:
+        """Rows that wait, rows refused."""
+        with self._reading() as connection:
+            pending, refused = connection.execute(_COUNTS).fetchone()
+            return pending, refused
+
+    def oldest(self) -> int | None:
+        """When the first row that waits was received (ms)."""
+        rows = self.pending(1)
+        return rows[0][1].received if rows else None
+
+    def used(self, room: Room) -> int:
+        """Bytes in use."""
+        with self._reading() as connection:
+            return room.used(connection)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            yield self._connection

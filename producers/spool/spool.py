@@ -1,0 +1,191 @@
+"""The spool: one folder, one process. Append first; what is appended is on disk, in order, until it is sent."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from producers.spool.committer import Committer
+from producers.spool.judging import Answer, Request, Verdict
+from producers.spool.lock import Lock
+from producers.spool.nonces import Nonces
+from producers.spool.reading import Reading
+from producers.spool.record import (
+    Appended,
+    DamagedRow,
+    FoundIn,
+    Packed,
+    Record,
+    Row,
+    Stats,
+    pack,
+    to_ms,
+    unpack,
+)
+from producers.spool.room import Bounds, Room
+from producers.spool.store import Store
+from producers.spool.tables import writer
+from producers.spool.writing import Call, Writing
+
+R = TypeVar("R")
+NONCE_MINUTES = 10
+"""Twice the usual skew: a request is acceptable that long at most, by this clock."""
+
+
+def utc_now() -> datetime:
+    """The time in UTC."""
+    return datetime.now(UTC)
+
+
+class Spool:
+    """Opens (or makes) the spool in `folder` and starts its thread. Blocks. Raises SpoolTaken. Close it at the end.
+
+    `max_bytes` bounds its files; rows that were sent stay for `keep_sent`, or until their room is needed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        keep_sent: timedelta,
+        keep_nonces: timedelta = timedelta(minutes=NONCE_MINUTES),
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = Lock(folder)
+        self._clock, self._keep_sent, self._keep_nonces = clock, keep_sent, keep_nonces
+        self._max_bytes, bounds = max_bytes, Bounds.of(max_bytes)
+        self._room = Room(folder, bounds)
+        self._connection = writer(folder, bounds.wal_pages)
+        nonces = Nonces(self._connection, _ms(keep_nonces))
+        writing = Writing(Store(self._connection), self._room, nonces)
+        self._committer = Committer(writing, bounds.group_bytes, self._now, self._written)
+        self._reading = Reading(folder)
+        self._appended = self._sent = self._refused = 0
+        self.more = threading.Event()
+        """Set when rows were appended; whoever waits for it clears it before it looks."""
+        self._committer.start()
+
+    def append(self, record: Record, *, nonce: str = "", once: str = "") -> "Future[Appended]":
+        """Store a record; the future is done when it is on disk. Does not block; from any thread.
+
+        The future raises SpoolFull (later again), SpoolBroken, NonceUsed, and AlreadyUsed, if another event (another id, or
+        the same with another body) has used `once`, which is remembered for good.
+        """
+        future: Future[Appended] = Future()
+        self._committer.submit(Request([self._pack(record)], nonce, once, alone=True, future=future))
+        return future
+
+    def append_all(self, records: Sequence[Record], *, nonce: str = "") -> "Future[list[Answer]]":
+        """Store a batch in one commit; each record has its own answer, in their order: Appended, or SpoolFull. Does not block.
+
+        The future raises NonceUsed or SpoolBroken for the batch as a whole. A nonce counts as used when all are stored.
+        """
+        future: Future[list[Answer]] = Future()
+        rows = [self._pack(record) for record in records]
+        self._committer.submit(Request(rows, nonce, "", alone=False, future=future))
+        return future
+
+    def pending(self, limit: int) -> list[Row]:
+        """The first `limit` rows that wait, in order. A row that the disk has changed is set aside. Blocks."""
+        rows = []
+        for seq, packed in self._reading.pending(limit):
+            try:
+                rows.append(unpack(seq, packed))
+            except DamagedRow as error:
+                self.set_aside(seq, str(error))
+        return rows
+
+    def mark_sent(self, rows: Sequence[Row]) -> None:
+        """These, the first that waited, are acknowledged: everything up to the last of them. Blocks."""
+        if rows:
+            now = self._now()
+            self._call(lambda store: store.mark_sent(rows[-1].seq, now))
+            self._sent += len(rows)
+
+    def set_aside(self, seq: int, reason: str) -> None:
+        """This row will never be taken: keep it, with the reason, and go on without it. Blocks."""
+        now = self._now()
+        self._call(lambda store: store.set_aside(seq, reason, now))
+        self._refused += 1
+
+    def resend(self, since: datetime) -> None:
+        """What was sent since this time, and everything behind it, waits again. Blocks."""
+        self._call(lambda store: store.resend(to_ms(since)))
+        self.more.set()
+
+    def prune(self) -> None:
+        """Delete what was sent longer ago than it is kept, and old nonces. Blocks; appends go on meanwhile."""
+        now = self._now()
+        before, nonces_before = now - _ms(self._keep_sent), now - _ms(self._keep_nonces)
+        self._call(lambda store: store.forget_nonces(nonces_before))
+        while self._call(lambda store: store.forget_run(before)):
+            pass
+
+    def find(self, event_id: str) -> FoundIn | None:
+        """Whether the spool has this event, and where it stands. Blocks for a moment."""
+        return self._reading.find(event_id)
+
+    def stats(self) -> Stats:
+        """How it stands now. Blocks for a moment."""
+        pending, refused_rows = self._reading.counts()
+        return Stats(
+            pending=pending,
+            used_bytes=self._reading.used(self._room),
+            max_bytes=self._max_bytes,
+            oldest_seconds=self._oldest_seconds(),
+            appended=self._appended,
+            sent=self._sent,
+            refused=self._refused,
+            refused_rows=refused_rows,
+        )
+
+    def _oldest_seconds(self) -> float:
+        received = self._reading.oldest()
+        return 0.0 if received is None else max(0, self._now() - received) / 1000
+
+    @property
+    def broken(self) -> str:
+        """Why it takes nothing any more, in a sentence; empty while it does."""
+        return self._committer.broken
+
+    def close(self) -> None:
+        """Commit what waits, then let go of the folder. Blocks. Appends from now on raise SpoolBroken."""
+        self._committer.close()
+        self._reading.close()
+        self._connection.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _written(self, verdict: Verdict) -> None:
+        if verdict.rows:
+            self._appended += len(verdict.rows)
+            self.more.set()
+
+    def _pack(self, record: Record) -> Packed:
+        return pack(record, self._now())
+
+    def _now(self) -> int:
+        return to_ms(self._clock())
+
+    def _call(self, work: Callable[[Store], R]) -> R:
+        future: Future[R] = Future()
+        self._committer.submit(Call(work, future))
+        return future.result()
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

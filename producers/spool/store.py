@@ -1,0 +1,106 @@
+"""The spool's database as its one writing thread sees it: statements, no decisions."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from producers.spool.record import Packed
+
+Event = tuple[str, str]
+"""`event_id` and digest: what makes two rows the same event."""
+_INSERT = "insert into record (seq, event_id, digest, received, packed, crc) values (?, ?, ?, ?, ?, ?)"
+
+
+class Store:
+    """For one thread. Every method is a part of a transaction that the caller begins and commits. Blocks."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def known(self, event_ids: Sequence[str]) -> dict[Event, int]:
+        """Of these events the ones that are here, and when each was received."""
+        rows = self.connection.execute(
+            "select event_id, digest, received from record where event_id in (select value from json_each(?))",
+            (json.dumps(event_ids),),
+        )
+        return {(event_id, digest): received for event_id, digest, received in rows}
+
+    def owners(self, keys: Sequence[str]) -> dict[str, Event]:
+        """Of these once-keys the ones that are used, and by which event."""
+        if not keys:
+            return {}
+        rows = self.connection.execute(
+            "select key, event_id, digest from once where key in (select value from json_each(?))",
+            (json.dumps(keys),),
+        )
+        return {key: (event_id, digest) for key, event_id, digest in rows}
+
+    def sent_up_to(self) -> int:
+        """The last row that needs no more sending; 0 if there is none."""
+        (seq,) = self.connection.execute("select seq from place where name = 'sent'").fetchone()
+        return int(seq)
+
+    def last(self) -> int:
+        """The greatest seq that was ever given; 0 if none was."""
+        (seq,) = self.connection.execute("select max(seq) from record").fetchone()
+        return max(seq or 0, self.sent_up_to())
+
+    def insert(self, rows: Iterable[Packed]) -> int:
+        """New rows, in this order; returns the last seq."""
+        first = self.last() + 1
+        numbered = [(seq, *row) for seq, row in enumerate(rows, first)]
+        self.connection.executemany(_INSERT, numbered)
+        return first + len(numbered) - 1
+
+    def use_nonces(self, nonces: Iterable[tuple[str, int]]) -> None:
+        """Remember nonces, each with the time (ms) of its use."""
+        self.connection.executemany("insert into nonce (nonce, at) values (?, ?)", nonces)
+
+    def forget_nonces(self, before: int) -> None:
+        """Forget, from the oldest on, nonces used before this time (ms)."""
+        self.connection.execute(
+            "delete from nonce where id < (select coalesce(min(id), 1 << 62) from nonce where at >= ?)",
+            (before,),
+        )
+
+    def use_once(self, owners: Iterable[tuple[str, Event]]) -> None:
+        """Remember who has used what may be used once."""
+        self.connection.executemany(
+            "insert into once (key, event_id, digest) values (?, ?, ?)",
+            [(key, event_id, digest) for key, (event_id, digest) in owners],
+        )
+
+    def mark_sent(self, last: int, now: int) -> None:
+        """Everything up to `last` is acknowledged."""
+        first = self.sent_up_to() + 1
+        if last < first:
+            return
+        self.connection.execute("insert into run (first, last, sent) values (?, ?, ?)", (first, last, now))
+        self._place(last)
+
+    def resend(self, since: int) -> None:
+        """What was sent since this time (ms), and everything behind it, waits again."""
+        (first,) = self.connection.execute("select min(first) from run where sent >= ?", (since,)).fetchone()
+        if first is not None:
+            self.connection.execute("delete from run where first >= ?", (first,))
+            self._place(first - 1)
+
+    def set_aside(self, seq: int, reason: str, now: int) -> None:
+        """This row is never sent, and never forgotten."""
+        self.connection.execute("insert or ignore into refused values (?, ?, ?)", (seq, reason, now))
+
+    def forget_run(self, before: int | None) -> bool:
+        """Delete the rows of the oldest run, if it was sent before this time (ms; None: whenever). False if there is none."""
+        run = self.connection.execute("select first, last, sent from run order by last limit 1").fetchone()
+        if run is None or (before is not None and run[2] >= before):
+            return False
+        first, last, _ = run
+        self.connection.execute(
+            "delete from record where seq between ? and ? and seq not in (select seq from refused)",
+            (first, last),
+        )
+        self.connection.execute("delete from run where last = ?", (last,))
+        return True
+
+    def _place(self, seq: int) -> None:
+        self.connection.execute("update place set seq = ? where name = 'sent'", (seq,))
