@@ -9,6 +9,8 @@ _USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 _USCC_VALUE = {character: value for value, character in enumerate(USCC_ALPHABET)}
 _NAMESPACE = UUID("5f0b7b1e-6d0b-5a55-9a39-6d6569786e31")
 AREA_CODE_LENGTHS = (6, 9, 12)
+OWN_CASE_PREFIX = "hcp-own-"
+"""How a 办件编号 begins that we gave a case ourselves, because its sender has one number for many."""
 
 
 def uscc_check_digit(body: str) -> str:
@@ -49,3 +51,8 @@ def uuid7(at_ms: int | None = None, random: int | None = None) -> UUID:
 def derived_id(*parts: object) -> UUID:
     """The UUIDv5 that these parts always give: ids that a replay finds again."""
     return uuid5(_NAMESPACE, "\x1f".join(map(str, parts)))
+
+
+def own_case_no(*parts: object) -> str:
+    """The case number that a case with these parts always gets from us, when its sender gave it none of its own."""
+    return f"{OWN_CASE_PREFIX}{derived_id('case', *parts).hex}"

@@ -11,7 +11,7 @@ from pipeline.rules.policy import COUNTY_ZONE
 from schemas.catalogue import COUNTY, departments, towns
 from schemas.codes import HandlingMode, read_csv
 from schemas.events import CaseEvent
-from schemas.identifiers import is_area_code, is_uscc
+from schemas.identifiers import OWN_CASE_PREFIX, is_area_code, is_uscc
 
 RECORD, FILE = "record", "file"
 _ITEM_LENGTHS = (31, 33)
@@ -76,6 +76,8 @@ def _begins() -> tuple[dict[str, datetime], datetime]:
 
 def _missing(event: CaseEvent) -> list[str]:
     missing = []
+    if event.case_no.startswith(OWN_CASE_PREFIX):
+        missing.append("case_no_shared")
     if not event.item_name:
         missing.append("name_missing")
     if event.accepted_at is None:

@@ -17,6 +17,7 @@ from producers.simulation.county import cases
 from schemas.catalogue import COUNTY, departments, towns
 from schemas.codes import HandlingMode, Status
 from schemas.events import CaseEvent
+from schemas.identifiers import own_case_no
 
 POLICE, TAX = departments()[:2]
 SERVED = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
@@ -62,6 +63,7 @@ def test_what_is_right_as_well(changes: dict[str, Any]) -> None:
 
 
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
+    ({"case_no": own_case_no("a row")}, ["case_no_shared"]),
     ({"item_name": ""}, ["name_missing"]),
     ({"accepted_at": None}, ["accepted_at_missing"]),
     ({"hall_code": "", "window_code": ""}, ["place_missing"]),

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import COUNTY, departments, towns
 from schemas.codes import BAD_LEVELS, SATISFACTION, Channel, reason_codes, reason_flags
-from schemas.identifiers import derived_id, is_area_code, is_uscc, uscc_check_digit, uuid7
+from schemas.identifiers import (
+    OWN_CASE_PREFIX,
+    derived_id,
+    is_area_code,
+    is_uscc,
+    own_case_no,
+    uscc_check_digit,
+    uuid7,
+)
 
 
 def test_the_county_has_31_departments_with_1797_items_and_8_towns() -> None:
@@ -74,3 +82,9 @@ def test_uuid7_carries_its_time_and_its_version(at_ms: int) -> None:
 def test_derived_ids_depend_on_every_part_and_its_place() -> None:
     assert derived_id("a", 1) == derived_id("a", 1)
     assert len({derived_id("a", "bc"), derived_id("ab", "c"), derived_id("a", "b", "c")}) == 3
+
+
+def test_a_case_number_of_ours_is_always_the_same_and_fits_the_contract() -> None:
+    assert own_case_no("a", 1) == own_case_no("a", 1) != own_case_no("a", 2)
+    assert own_case_no("a").startswith(OWN_CASE_PREFIX)
+    assert len(own_case_no("a")) <= 64
