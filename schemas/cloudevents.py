@@ -3,6 +3,9 @@
 from schemas.events import CE_TYPE_PREFIX, CaseEvent, ReviewEvent
 from schemas.topics import Stream
 
+SENT_DIGEST = "hcp_sent_digest"
+"""SHA-256 (hex) of the JSON as a device sent it, set by the gateway: a link of the device's chain."""
+
 
 def cloud_headers(event_id: str, stream: Stream, source: str, time: str, subject: str) -> dict[str, bytes]:
     """The headers of an event. `time` is RFC 3339."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.ledger.raw import RawFields, pack
 from pipeline.rules.fold import Arrival
 from pipeline.rules.records import Entry, Place, key_of
 from pipeline.sealing import CannotOpen, Sealer
+from schemas.cloudevents import SENT_DIGEST
 from schemas.codes import reason_flags
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, Invalid, Received, read
@@ -22,6 +24,7 @@ from schemas.topics import Stream
 VERSION = version("haochaping")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SEALED = re.compile(r"s1\.[0-9A-Za-z]+\.[0-9A-Za-z_-]{22,}")
+_SHA256 = re.compile(b"[0-9a-f]{64}")
 _KIND: dict[Stream, type[CaseEvent] | type[ReviewEvent]] = {
     Stream.CASE: CaseEvent,
     Stream.REVIEW: ReviewEvent,
@@ -90,14 +93,16 @@ def _arrive(
     appended_at = EPOCH + timedelta(milliseconds=record.timestamp)
     ce_id, resent_at = _headers(record)
     got: Received[Any] = read(kind, value, appended_at, ce_id, resent_at)
-    flags = got.flags
+    flags, sent_digest = got.flags, None
     if kind is ReviewEvent:
+        if got.event.device_seq is not None:
+            sent_digest = _sent_digest(record, value)
         value = _seal_reviewer(got.event, got.event_id, value, sealer)
         if got.event.reason_codes:
             odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
             flags = tuple(sorted((*flags, *odd))) if odd else flags
     place = Place(portion.topic, portion.partition, record.offset)
-    entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags)
+    entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags, sent_digest)
     return Arrival(key_of(got.event, got.event_id), entry), value
 
 
@@ -110,6 +115,15 @@ def _headers(record: Record) -> tuple[str | None, str | None]:
         elif name == "hcp_received_at" and value is not None:
             resent_at = _text(name, value)
     return ce_id, resent_at
+
+
+def _sent_digest(record: Record, value: bytes) -> str:
+    """What the next event of the device must name as `device_prev`: of the JSON that it sent.
+
+    The gateway changes a body (it seals the reviewer), so it says in a header what the digest was before.
+    """
+    told = [said for name, said in record.headers if name == SENT_DIGEST and said and _SHA256.fullmatch(said)]
+    return told[0].decode() if told else sha256(value).hexdigest()
 
 
 def _text(name: str, value: bytes) -> str:

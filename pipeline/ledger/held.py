@@ -22,7 +22,7 @@ _REVIEWS = f"""
     select case_no, service_no, event_id, digest, received_at, {_PLACE},
            satisfaction, channel, submitted_at, review_no, reason_codes, comment,
            hall_code, window_code, staff_id, dept_code, item_code, device_id, device_seq, device_prev,
-           real_name, reviewer, reviewer_mark
+           real_name, reviewer, reviewer_mark, sent_digest
     from review where """
 _decode_case = msgspec.json.Decoder(CaseEvent).decode
 
@@ -101,14 +101,15 @@ def _review(row: tuple[Any, ...]) -> Entry[ReviewEvent]:
         case_no, service_no, event_id, digest, received_at, topic, partition, offset, flags,
         satisfaction, channel, submitted_at, review_no, reason_codes, comment,
         hall_code, window_code, staff_id, dept_code, item_code, device_id, device_seq, device_prev,
-        real_name, reviewer, reviewer_mark,
+        real_name, reviewer, reviewer_mark, sent_digest,
     ) = row  # fmt: skip
     event = ReviewEvent(
         satisfaction, Channel(channel), submitted_at, event_id, case_no or None, service_no, review_no,
         reason_codes, comment, None, hall_code, window_code, staff_id, dept_code, item_code,
         device_id, device_seq, device_prev, real_name, reviewer, reviewer_mark,
     )  # fmt: skip
-    return Entry(event, event_id, _hex(digest), received_at, Place(topic, partition, offset), tuple(flags))
+    place = Place(topic, partition, offset)
+    return Entry(event, event_id, _hex(digest), received_at, place, tuple(flags), sent_digest)
 
 
 def _hex(digest: Any) -> str:

@@ -139,6 +139,13 @@ review = Table(
     _text("reviewer_mark"),
     *_place(),
     _flags(),
+    Column("sent_digest", Text, comment="SHA-256 of the JSON as a counting device sent it"),
+)
+Index(
+    "review_device",
+    review.c.device_id,
+    review.c.device_seq,
+    postgresql_where=review.c.device_seq.is_not(None),
 )
 Index("review_standalone", review.c.event_id, postgresql_where=review.c.case_no == "")
 

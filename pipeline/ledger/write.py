@@ -171,7 +171,7 @@ def _review_row(entry: Entry[ReviewEvent], *, effective: bool) -> str:
         f"{text(array(e.reason_codes)) if e.reason_codes else '{}'}\x02{text(objects)}\x02"
         f"{NULL if e.device_seq is None else e.device_seq}\x02{e.device_prev or NULL}\x02{'t' if e.real_name else 'f'}\x02"
         f"{e.reviewer or NULL}\x02{text(e.reviewer_mark)}\x02{place.topic}\x02{place.partition}\x02{place.offset}\x02"
-        f"{_flags(entry.flags)}"
+        f"{_flags(entry.flags)}\x02{entry.sent_digest or NULL}"
     )
 
 
@@ -187,6 +187,7 @@ def _review_update(entry: Entry[ReviewEvent], *, effective: bool) -> dict[str, A
         "received_at": entry.received_at,
         "reviewer": event.reviewer,
         "reviewer_mark": event.reviewer_mark,
+        "sent_digest": entry.sent_digest,
         **entry.place._asdict(),
         "flags": entry.flags,
     }

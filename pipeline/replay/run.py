@@ -65,7 +65,7 @@ def begin(settings: Settings, order: Order) -> str:
 
     Blocks. Raises Stop, and leaves nothing behind, for limits that name nothing and for tables that are not up to date.
     """
-    schema = f"replay_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+    schema = f"replay_{datetime.now(UTC):%Y%m%d_%H%M%S_%f}"
     zone = settings.rules.policy().zone
     since, until = ([anchored(words, zone) for words in limits] for limits in (order.since, order.until))
     with opened(settings) as pool:

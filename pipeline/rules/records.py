@@ -39,11 +39,14 @@ class Entry(Generic[E]):
     received_at: datetime
     place: Place
     flags: tuple[str, ...] = ()
+    sent_digest: str | None = None
+    """SHA-256 of the JSON as a device sent it, if it counts its events: a link of the device's chain."""
 
     def absorb(self, copy: "Entry[E]") -> None:
         """Take in another copy of the same event: the earliest copy counts, what is odd about any copy stays."""
         if (copy.received_at, copy.place) < (self.received_at, self.place):
             self.event, self.received_at, self.place = copy.event, copy.received_at, copy.place
+            self.sent_digest = copy.sent_digest
         if copy.flags != self.flags:
             self.flags = tuple(sorted({*self.flags, *copy.flags}))
 
