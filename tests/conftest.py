@@ -75,19 +75,22 @@ def settings_for(url: str, number: int, bootstrap: str = "") -> Settings:
             "seal": {"current": "test", "keys": {"test": SEAL_KEY}},
             "worker": {"group": f"g{number}", "watch_seconds": 1, "sweep_seconds": 1},
             "web": {"desk_port": 0, "exporter_port": 0},
+            "gateway": {"port": 0},
         }
     )
 
 
 @pytest.fixture
-def ledger(postgres: Postgres) -> Iterator[Settings]:
-    """A fresh, migrated database."""
+def ledger(postgres: Postgres, tmp_path: Path) -> Iterator[Settings]:
+    """A fresh, migrated database; and a folder for a gateway's spool."""
     number = next(_number)
     admin = psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/postgres")
     admin.autocommit = True
     with admin.cursor() as cursor:
         cursor.execute(f"create database t{number} template hcp")
-    yield settings_for(f"{postgres.url.rsplit('/', 1)[0]}/t{number}", number)
+    settings = settings_for(f"{postgres.url.rsplit('/', 1)[0]}/t{number}", number)
+    settings.gateway.spool_dir = tmp_path / "spool"
+    yield settings
     wait_for(lambda: _dropped(admin, f"t{number}"), 20, "nobody but autovacuum to be in the database")
     admin.close()
 

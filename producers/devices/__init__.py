@@ -1,0 +1,1 @@
+"""Who may send to the gateway, for which place, and with which keys."""

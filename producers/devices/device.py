@@ -1,0 +1,41 @@
+"""A device (a terminal, or a department's system): who it is, for what it may speak, what it signs with."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["terminal", "system"]
+PLACE = ("dept_code", "hall_code", "window_code")
+"""The fields of an event that a device may have set for itself; an empty one is any."""
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One of its keys. `secret` is sealed about device and key id; `not_after` is set when another key follows."""
+
+    key_id: str
+    secret: str
+    not_after: datetime | None = None
+
+
+class Device(msgspec.Struct, frozen=True):
+    """As the registry has it. `channels`: for which it may send reviews; none: cases only."""
+
+    device_id: str
+    kind: Kind
+    name: str = ""
+    channels: tuple[str, ...] = ()
+    dept_code: str = ""
+    hall_code: str = ""
+    window_code: str = ""
+    revoked_at: datetime | None = None
+    keys: tuple[Key, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of what it sends."""
+        return f"/{self.kind}/{self.device_id}"
+
+    def key(self, key_id: str) -> Key | None:
+        """This key of it, also one whose time is over."""
+        return next((key for key in self.keys if key.key_id == key_id), None)

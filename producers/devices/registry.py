@@ -1,0 +1,150 @@
+"""The devices in memory: read from the ledger every few seconds, kept in a file for a start without a database."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.ledger.engine import engine
+from pipeline.sealing import CannotOpen, Sealer
+from pipeline.settings import Settings
+from producers import state
+from producers.devices.device import Device
+from producers.devices.stored import all_devices
+from producers.errors import DamagedError
+
+REFRESH_SECONDS = 3.0
+"""A revoked device is refused after this and a query's time: well within 10 s."""
+QUERY_LIMIT = "4s"
+FILE = "devices.json"
+REWRITE = timedelta(minutes=1)
+"""An unchanged copy is written again after this: its time says how old it is after a restart."""
+
+log = logging.getLogger(__name__)
+
+
+class Copy(msgspec.Struct):
+    """The file: what the ledger had at `read_at`. Secrets are sealed in it as they are there."""
+
+    read_at: datetime
+    devices: list[Device]
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """A device with its secrets open, by key id."""
+
+    device: Device
+    secrets: dict[str, bytes]
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class Registry:
+    """Knows every device. `find` never blocks; a thread refreshes between `start` and `stop`.
+
+    Begins with the file of `folder`, if there is one. NotConfiguredError if the settings name no database.
+    """
+
+    def __init__(
+        self, settings: Settings, sealer: Sealer, folder: Path, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._ledger: Engine = engine(
+            settings.database, "devices", pool_size=1, statement_timeout=QUERY_LIMIT
+        )
+        self._sealer, self._file, self._clock = sealer, folder / FILE, clock
+        self._senders: dict[str, Sender] = {}
+        self.read_at: datetime | None = None
+        self._written_at: datetime | None = None
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._load()
+
+    def find(self, device_id: str) -> Sender | None:
+        """The device of this id, also a revoked one."""
+        return self._senders.get(device_id)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._senders)
+
+    def refresh(self) -> bool:
+        """Read the ledger once; False if it is away, and everything stays as it was. Blocks."""
+        try:
+            with self._ledger.connect() as connection:
+                devices = all_devices(connection)
+        except SQLAlchemyError as error:
+            log.warning("away", extra={"task": "devices", "error": type(error).__name__})
+            return False
+        changed = self._learn(devices)
+        self.read_at = self._clock()
+        self._save(devices, changed)
+        return True
+
+    def start(self) -> None:
+        """Refresh from now on, in a thread."""
+        self._thread = threading.Thread(target=self._run, name="devices", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and let go of the connection. Blocks for a query's time at most."""
+        self._stopping.set()
+        if self._thread:
+            self._thread.join()
+        self._ledger.dispose()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.refresh()
+            self._stopping.wait(REFRESH_SECONDS)
+
+    def _learn(self, devices: list[Device]) -> bool:
+        """Have these and no others; returns whether that is new."""
+        known = {name: sender.device for name, sender in self._senders.items()}
+        told = {device.device_id: device for device in devices}
+        if known == told:
+            return False
+        self._senders = {
+            name: self._senders[name] if known.get(name) == device else self._open(device)
+            for name, device in told.items()
+        }
+        return True
+
+    def _open(self, device: Device) -> Sender:
+        """With its secrets. One that our keys do not open is left out: nothing it signs is believed."""
+        secrets = {}
+        for key in device.keys:
+            try:
+                secrets[key.key_id] = self._sealer.open(key.secret, device.device_id, key.key_id)
+            except CannotOpen:
+                log.error(  # noqa: TRY400  the trace says nothing more
+                    "secret_not_opened", extra={"device": device.device_id, "key": key.key_id}
+                )
+        return Sender(device, secrets)
+
+    def _load(self) -> None:
+        try:
+            copy = state.read(self._file, Copy)
+        except DamagedError:
+            log.warning("copy_damaged", extra={"file": str(self._file)})
+            return
+        if copy:
+            self._learn(copy.devices)
+            self.read_at = self._written_at = copy.read_at
+
+    def _save(self, devices: list[Device], changed: bool) -> None:
+        at = self._clock()
+        if not changed and self._written_at and at - self._written_at < REWRITE:
+            return
+        try:
+            state.write(self._file, Copy(at, devices))
+            self._written_at = at
+        except OSError as error:
+            log.warning("copy_not_written", extra={"error": type(error).__name__})

@@ -1,0 +1,1 @@
+"""The way in over HTTP: systems and terminals sign what they send, citizens come with a token."""

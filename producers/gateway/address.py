@@ -1,0 +1,56 @@
+"""Who asks: the address of a request, told through the proxies that we trust and through no other."""
+
+import ipaddress
+from collections.abc import Iterable
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Proxies:
+    """The proxies that are believed. ValueError for what is no address or network."""
+
+    def __init__(self, trusted: Iterable[str]) -> None:
+        self._trusted = [ipaddress.ip_network(one, strict=False) for one in trusted]
+
+    def caller(self, peer: str, forwarded: str) -> str:
+        """The address of the caller. `peer`: of the connection; `forwarded`: the X-Forwarded-For headers, joined by commas.
+
+        From the right, the first that is no proxy of ours: what stands left of it, the caller may have written itself.
+        """
+        said = [part for part in forwarded.split(",") if part.strip()]
+        here = _address(peer)
+        while here is not None and said and self.trusts(here):
+            before = _address(said.pop())
+            if before is None:
+                break
+            here = before
+        return peer if here is None else str(here)
+
+    def trusts(self, address: Address) -> bool:
+        """Whether this is a proxy of ours."""
+        return any(address in network for network in self._trusted)
+
+    def is_operator(self, peer: str, forwarded: str) -> bool:
+        """Whether this comes from this machine or from a trusted one itself, not through it from elsewhere."""
+        here = _address(self.caller(peer, forwarded))
+        believed = not forwarded or self._is_trusted(peer)
+        return here is not None and believed and (here.is_loopback or self.trusts(here))
+
+    def _is_trusted(self, peer: str) -> bool:
+        here = _address(peer)
+        return here is not None and self.trusts(here)
+
+
+def _address(text: str) -> Address | None:
+    """An address as proxies write it: perhaps with a port, an IPv6 one perhaps in brackets."""
+    plain = text.strip()
+    if plain.startswith("["):
+        plain = plain[1:].partition("]")[0]
+    elif plain.count(":") == 1:
+        plain = plain.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(plain)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address

@@ -1,0 +1,118 @@
+"""A route that says who may call it, how often, and how much it reads, and holds to it before its endpoint is asked."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from producers.gateway import problems
+from producers.gateway.body import read_body, replay
+from producers.gateway.errors import NotSupported, Unauthorized
+from producers.gateway.limiter import Spent, headers_of
+from producers.gateway.signed import target_of
+from producers.gateway.way_in import WayIn
+from producers.tokens import Claims
+
+BODY = 64 * 1024
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Auth(StrEnum):
+    """Who may call."""
+
+    SIGNED = "signed"  # a device: request.state.device
+    TOKEN = "token"  # noqa: S105  whoever has a token: request.state.claims
+    PUBLIC = "public"  # anybody
+    OPERATOR = "operator"  # from this machine, or from a trusted one
+
+
+class Rate(StrEnum):
+    """How often."""
+
+    ADDRESS = "address"  # so many a minute from one address
+    TOKEN = "token"  # noqa: S105  the same, and so many a minute with one token from one address
+    NONE = "none"  # as often as wanted: a device that signs, or an answer from memory
+
+
+class Rules(NamedTuple):
+    """What a route allows. `body`: bytes at most."""
+
+    auth: Auth
+    rate: Rate
+    body: int
+
+
+class Guarded(Route):
+    """A route with rules. The endpoint gets a Request whose body is read, with `state.address` and what its Auth adds.
+
+    `refuse` makes the answer to a refusal: a problem document, where a page says something kinder.
+    """
+
+    def __init__(
+        self,
+        way_in: WayIn,
+        path: str,
+        endpoint: Endpoint,
+        *,
+        auth: Auth,
+        rate: Rate,
+        body: int = 0,
+        methods: Collection[str] = ("GET",),
+        refuse: problems.Answer = problems.answer,
+    ) -> None:
+        self.rules = Rules(auth, rate, body)
+        self._way_in, self._endpoint, self._refuse = way_in, endpoint, refuse
+        super().__init__(path, self._answer, methods=methods, name=getattr(endpoint, "__name__", None))
+
+    async def _answer(self, request: Request) -> Response:
+        spent: list[Spent] = []
+        try:
+            response = await self._endpoint(await self._admit(request, spent))
+        except problems.EXPECTED as error:
+            response = self._refuse(request, error)
+        response.headers.update(headers_of(*spent) if "RateLimit" not in response.headers else {})
+        return response
+
+    async def _admit(self, request: Request, spent: list[Spent]) -> Request:
+        """1. Not too often. 2. Not too much. 3. Who it is. Raises what problems know."""
+        way_in, rules = self._way_in, self.rules
+        peer, forwarded = _peer(request)
+        address = way_in.proxies.caller(peer, forwarded)
+        if rules.auth is Auth.OPERATOR and not way_in.proxies.is_operator(peer, forwarded):
+            raise NotSupported(404, "not_found", "Not Found")
+        if rules.rate is not Rate.NONE:
+            spent.append(way_in.limiter.address(address))
+        body = await read_body(request.scope, request.receive, rules.body)
+        request = Request(request.scope, replay(body))
+        request.state.address = address
+        if rules.auth is Auth.SIGNED:
+            signed = way_in.device_of(request.headers, request.method, target_of(request.scope), body)
+            request.state.device, nonce = signed
+            way_in.nonces.use(nonce, way_in.clock().timestamp())
+        if rules.auth is Auth.TOKEN:
+            request.state.claims = claims = self._claims(request)
+            if rules.rate is Rate.TOKEN:
+                spent.append(way_in.limiter.token(claims.token_id, address))
+        return request
+
+    def _claims(self, request: Request) -> Claims:
+        """Of the token in the path, where the route has one, else of the header Authorization."""
+        return self._way_in.tokens.read(request.path_params.get("token") or bearer(request.headers))
+
+
+def _peer(request: Request) -> tuple[str, str]:
+    """The connection's address, and what the proxies say of the caller's."""
+    return request.client.host if request.client else "", ",".join(request.headers.getlist("x-forwarded-for"))
+
+
+def bearer(headers: Mapping[str, str]) -> str:
+    """The token of the header Authorization. Raises Unauthorized."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized(
+            "token_missing", "A token is needed", "Authorization: Bearer <token>", scheme="Bearer"
+        )
+    return token.strip()

@@ -1,0 +1,134 @@
+"""What every way in has in common: an event is checked, stamped, its reviewer sealed, and lies on disk when it is accepted."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.sealing import CannotOpen, Sealer
+from pipeline.settings import Settings
+from producers.devices.device import Device
+from producers.devices.registry import Registry
+from producers.gateway.address import Proxies
+from producers.gateway.limiter import Limiter
+from producers.gateway.signed import Nonces, device_of
+from producers.spool.record import Record
+from producers.spool.spool import Spool
+from producers.tokens import Tokens
+from schemas.cloudevents import SENT_DIGEST, cloud_headers, key_of
+from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
+from schemas.reading import MAX_BYTES, Invalid, Received, read
+from schemas.topics import Stream
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Accepted(NamedTuple):
+    """An event that is on disk. `seen_before`: it was, already; it is not kept twice."""
+
+    event_id: str
+    received_at: datetime
+    seen_before: bool
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class WayIn:
+    """Takes events into the spool. ValueError if the settings hold no sealing key."""
+
+    def __init__(
+        self, settings: Settings, spool: Spool, devices: Registry, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.settings, self.spool, self.devices, self.clock = settings, spool, devices, clock
+        self.sealer = Sealer(settings.seal)
+        self.tokens = Tokens(settings.seal, clock)
+        self.limiter = Limiter(settings.gateway)
+        self.proxies = Proxies(settings.gateway.trusted_proxies)
+        self.skew = settings.gateway.clock_skew_seconds
+        self.nonces = Nonces(2 * self.skew)
+
+    def device_of(
+        self, headers: Mapping[str, str], method: str, target: str, body: bytes
+    ) -> tuple[Device, str]:
+        """The device that signed this request now, and its nonce. Raises NotSigned, Unauthorized."""
+        at = self.clock().timestamp()
+        return device_of(self.devices, self.skew, headers, method, target, body, at)
+
+    async def accept(
+        self,
+        event: ReviewEvent | CaseEvent,
+        *,
+        source: str,
+        sent: bytes | None = None,
+        nonce: str = "",
+        once: str = "",
+    ) -> Accepted:
+        """Check and take one event; it is on disk when this returns.
+
+        `source`: of the CloudEvent, e.g. `/qr`. `sent`: its JSON as a device sent it, for the device's chain. `nonce`: of
+        the signature. `once`: what admits one event only, e.g. `<token id>/1`.
+        Raises Invalid; SpoolFull, NonceUsed, AlreadyUsed of the spool. `received_at` of the event is overwritten.
+        """
+        return await self.take(self.read(type(event), _encode(event)), source, sent, nonce, once)
+
+    def read(
+        self, kind: type[ReviewEvent] | type[CaseEvent], value: bytes, ce_id: str | None = None
+    ) -> Received[Any]:
+        """The event in these bytes, received now whatever it says itself. Raises Invalid."""
+        now = self.clock()
+        received: Received[Any] = read(kind, value, now, ce_id, now.isoformat())
+        received.event.received_at = now
+        return received
+
+    async def take(
+        self, received: Received[Any], source: str, sent: bytes | None = None, nonce: str = "", once: str = ""
+    ) -> Accepted:
+        """Take an event that `read` gave. Returns and raises as `accept`."""
+        record = self.record(received, source, sent)
+        appended = await asyncio.wrap_future(self.spool.append(record, nonce=nonce, once=once))
+        return Accepted(received.event_id, appended.received_at, appended.seen_before)
+
+    def record(self, received: Received[Any], source: str, sent: bytes | None = None) -> Record:
+        """The record of an event, as the log will have it. Raises Invalid."""
+        event, stream = received.event, Stream.CASE
+        if isinstance(event, ReviewEvent):
+            stream = Stream.REVIEW
+            self._seal_reviewer(event, received.event_id)
+        value = _encode(event)
+        if len(value) > MAX_BYTES:
+            raise Invalid(Reason.TOO_LARGE, f"{len(value)} bytes as kept, at most {MAX_BYTES} are allowed")
+        key = key_of(event)
+        headers = list(
+            cloud_headers(received.event_id, stream, source, received.received_at.isoformat(), key).items()
+        )
+        if sent is not None and isinstance(event, ReviewEvent) and event.device_seq is not None:
+            headers.append((SENT_DIGEST, sha256(sent).hexdigest().encode()))
+        return Record(received.event_id, received.digest, stream.value, key.encode(), headers, value)
+
+    def _seal_reviewer(self, event: ReviewEvent, event_id: str) -> None:
+        """No clear identity goes further. The mark is ours alone: a sender's may be a phone number in clear."""
+        event.reviewer_mark = ""
+        match event.reviewer:
+            case None:
+                return
+            case str(sealed):
+                reviewer = self._open(event_id, sealed)
+            case Reviewer() as reviewer:
+                event.reviewer = self.sealer.seal_reviewer(
+                    event_id, reviewer.name, reviewer.phone, reviewer.id_number
+                )
+        event.reviewer_mark = self.sealer.mark(reviewer.phone or reviewer.id_number)
+
+    def _open(self, event_id: str, sealed: str) -> Reviewer:
+        try:
+            return self.sealer.open_reviewer(event_id, sealed)
+        except (CannotOpen, msgspec.MsgspecError):
+            raise Invalid(
+                Reason.WRONG_TYPE, "reviewer: expected an object, or a seal of ours for this event"
+            ) from None
