@@ -19,7 +19,8 @@ DEVICE, KEY, TIME, NONCE = "hcp-device", "hcp-key", "hcp-time", "hcp-nonce"
 ALGORITHM, SIGNATURE = "hcp-algorithm", "hcp-signature"
 ALGORITHMS = ("hmac-sha256", "hmac-sm3")
 _NONCE = re.compile("[A-Za-z0-9_-]{16,64}")
-_NAME = re.compile("[A-Za-z0-9._-]{1,64}")
+NAME = re.compile("[A-Za-z0-9._-]{1,64}")
+"""Of devices and keys."""
 _SECONDS = re.compile("[0-9]{9,11}")
 
 
@@ -41,8 +42,8 @@ class Signed(NamedTuple):
     def of(cls, headers: Mapping[str, str]) -> "Signed":
         """From a request's headers, whose names are looked up in lower case. Raises NotSigned."""
         given = cls(
-            _header(headers, DEVICE, _NAME),
-            _header(headers, KEY, _NAME),
+            _header(headers, DEVICE, NAME),
+            _header(headers, KEY, NAME),
             int(_header(headers, TIME, _SECONDS)),
             _header(headers, NONCE, _NONCE),
             headers.get(ALGORITHM, ALGORITHMS[0]),

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from producers.devices.cli import app as devices
 from producers.dlq.cli import app as dlq
 from producers.imports.cli import app as importing
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(importing, name="import")
 app.add_typer(dlq, name="dlq")
+app.add_typer(devices, name="device")
 
 
 @app.command()

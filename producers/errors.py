@@ -33,6 +33,10 @@ class DeadLetterError(InputError):
     """Nothing was done with the dead letter."""
 
 
+class DeviceError(InputError):
+    """The register of devices is as it was."""
+
+
 class Unmapped(ValueError):
     """A row that is no event. `column` is empty if it is the row as a whole; `message` is for the officer who keyed it."""
 

@@ -1,0 +1,126 @@
+"""`hcp device add | list | rotate | revoke`."""
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from producers.devices.device import Device
+    from producers.devices.managing import NewKey, Office
+
+app = typer.Typer(
+    help="Who may send to the gateway: terminals, and the departments' systems.", no_args_is_help=True
+)
+
+DeviceId = Annotated[str, typer.Argument(metavar="DEVICE", help="Its id: letters, digits, points, _ and -.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Kind(StrEnum):
+    """What sends."""
+
+    TERMINAL = "terminal"
+    SYSTEM = "system"
+
+
+@app.command()
+def add(
+    device_id: DeviceId,
+    kind: Annotated[Kind, typer.Option(help="A terminal sends reviews; a department's system cases, too.")],
+    name: Annotated[str, typer.Option(help="For people.")] = "",
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="For which it may send reviews; may be repeated. None: cases only."),
+    ] = None,
+    dept: Annotated[str, typer.Option(help="Its department (统一社会信用代码); empty: any.")] = "",
+    hall: Annotated[str, typer.Option(help="Its hall; empty: any.")] = "",
+    window: Annotated[str, typer.Option(help="Its window; empty: any.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Register a device and print its secret, which is shown this once."""
+    from producers.devices.device import Device
+
+    new = Device(device_id, kind.value, name, tuple(channel or ()), dept, hall, window)
+    _show(_office().add(new), as_json=as_json)
+
+
+@app.command("list")
+def list_devices(as_json: AsJson = False) -> None:
+    """Every device: its channels, its place, its keys and until when they hold. No secrets."""
+    devices = _office().devices()
+    if as_json:
+        typer.echo(json.dumps([_document(device) for device in devices], ensure_ascii=False, indent=2))
+        return
+    for device in devices:
+        typer.echo("  ".join(_words(device)))
+    if not devices:
+        typer.echo("no device yet: hcp device add")
+
+
+@app.command()
+def rotate(
+    device_id: DeviceId,
+    overlap: Annotated[str, typer.Option(help="How long the keys before still hold: 7d, 12h, 30m.")] = "7d",
+    as_json: AsJson = False,
+) -> None:
+    """Give a device another key and print its secret, which is shown this once."""
+    from producers.devices.managing import span
+
+    _show(_office().rotate(device_id, span(overlap)), as_json=as_json)
+
+
+@app.command()
+def revoke(device_id: DeviceId) -> None:
+    """Take nothing more from a device; the gateway knows it within 10 s. For good: a device added later has another id."""
+    _office().revoke(device_id)
+    typer.echo(f"{device_id} is revoked")
+
+
+def _office() -> "Office":
+    from pipeline.settings import load
+    from producers.devices.managing import Office
+
+    return Office(load())
+
+
+def _show(key: "NewKey", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(key._asdict()))
+        return
+    typer.echo(f"device: {key.device_id}\nkey:    {key.key_id}\nsecret: {key.secret}")
+    typer.echo("the secret is not shown again: put it into the device now", err=True)
+
+
+def _words(device: "Device") -> Iterator[str]:
+    yield device.device_id
+    yield device.kind
+    yield ",".join(device.channels) or "cases only"
+    yield "/".join(code or "*" for code in (device.dept_code, device.hall_code, device.window_code))
+    yield " ".join(
+        key.key_id + (f" until {key.not_after:%Y-%m-%d %H:%M %Z}" if key.not_after else "")
+        for key in device.keys
+    )
+    if device.revoked_at:
+        yield f"revoked {device.revoked_at:%Y-%m-%d %H:%M %Z}"
+    if device.name:
+        yield device.name
+
+
+def _document(device: "Device") -> dict[str, object]:
+    return {
+        "device_id": device.device_id,
+        "kind": device.kind,
+        "name": device.name,
+        "channels": list(device.channels),
+        "dept_code": device.dept_code,
+        "hall_code": device.hall_code,
+        "window_code": device.window_code,
+        "revoked_at": device.revoked_at.isoformat() if device.revoked_at else None,
+        "keys": [
+            {"key_id": key.key_id, "not_after": key.not_after.isoformat() if key.not_after else None}
+            for key in device.keys
+        ],
+    }

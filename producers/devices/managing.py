@@ -1,0 +1,122 @@
+"""What `hcp device` does: a device is added, gets another key, is revoked. A secret leaves here once, when it is made."""
+
+import base64
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from pipeline.ledger.engine import engine
+from pipeline.sealing import Sealer
+from pipeline.settings import Settings
+from pipeline.signing import NAME
+from producers.devices import stored
+from producers.devices.device import Device, Key
+from producers.errors import DeviceError
+from schemas.codes import Channel
+
+SECRET_BYTES = 32
+_SPAN = re.compile("([0-9]{1,4})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+class NewKey(NamedTuple):
+    """A key as its device must know it. `secret` is base64url, without padding."""
+
+    device_id: str
+    key_id: str
+    secret: str
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class Office:
+    """The register of devices. Every method blocks; raises DeviceError, and sqlalchemy errors when the database is away."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        self._settings, self._clock = settings, clock
+        self._sealer = Sealer(settings.seal)
+
+    def add(self, new: Device) -> NewKey:
+        """Register a device; returns its first key."""
+        _check(new)
+        with self._register() as connection:
+            stored.insert_device(connection, new)
+            return self._new_key(connection, new.device_id, ())
+
+    def rotate(self, device_id: str, overlap: timedelta) -> NewKey:
+        """Give a device another key; those before hold for `overlap` longer."""
+        with self._register() as connection:
+            before = stored.lock_device(connection, device_id)
+            stored.end_keys(connection, device_id, self._clock() + overlap)
+            return self._new_key(connection, device_id, before)
+
+    def revoke(self, device_id: str) -> None:
+        """Nothing that it signs is taken any more."""
+        with self._register() as connection:
+            stored.lock_device(connection, device_id)
+            stored.revoke(connection, device_id, self._clock())
+
+    def devices(self) -> list[Device]:
+        """All of them, in the order of their ids."""
+        with self._register() as connection:
+            return stored.all_devices(connection)
+
+    def _new_key(self, connection: Connection, device_id: str, before: Sequence[str]) -> NewKey:
+        secret, key_id = secrets.token_bytes(SECRET_BYTES), f"k{len(before) + 1}"
+        stored.insert_key(connection, device_id, Key(key_id, self._sealer.seal(secret, device_id, key_id)))
+        return NewKey(device_id, key_id, encode(secret))
+
+    @contextmanager
+    def _register(self) -> Iterator[Connection]:
+        pool = engine(self._settings.database, "device", pool_size=1)
+        try:
+            with pool.begin() as connection:
+                yield connection
+        finally:
+            pool.dispose()
+
+
+def encode(secret: bytes) -> str:
+    """A secret as it is shown."""
+    return base64.urlsafe_b64encode(secret).decode().rstrip("=")
+
+
+def decode(shown: str) -> bytes:
+    """A secret as it signs. Raises DeviceError."""
+    try:
+        secret = base64.b64decode(
+            shown.strip() + "=" * (-len(shown.strip()) % 4), altchars=b"-_", validate=True
+        )
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_BYTES:
+        raise DeviceError("the secret is not what hcp device add showed: 43 letters, digits, - and _")
+    return secret
+
+
+def span(text: str) -> timedelta:
+    """`7d`, `12h`, `30m`. Raises DeviceError."""
+    said = _SPAN.fullmatch(text)
+    if not said:
+        raise DeviceError(f"{text!r} is no time: 7d, 12h or 30m")
+    return timedelta(**{_UNITS[said[2]]: int(said[1])})
+
+
+def _check(new: Device) -> None:
+    if not NAME.fullmatch(new.device_id):
+        raise DeviceError("a device's id is 1 to 64 letters, digits, points, _ and -")
+    unknown = sorted(set(new.channels) - set(Channel))
+    if unknown:
+        raise DeviceError(f"no channel is called {unknown[0]}: one of {', '.join(Channel)}")
+    if new.kind == "terminal" and not new.channels:
+        raise DeviceError("a terminal sends reviews: name its --channel")
+    if len(new.dept_code) > 18 or max(len(new.hall_code), len(new.window_code)) > 64:
+        raise DeviceError("a department's code has 18 characters, a hall's or a window's at most 64")
