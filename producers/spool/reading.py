@@ -47,6 +47,12 @@ class Reading:
             found = connection.execute(_FIND, (event_id,)).fetchone()
         return FoundIn(found[1], from_ms(found[0])) if found else None
 
+    def owner(self, once: str) -> str:
+        """The id of the event that has used this; empty if none has."""
+        with self._reading() as connection:
+            found = connection.execute("select event_id from once where key = ?", (once,)).fetchone()
+        return str(found[0]) if found else ""
+
     def counts(self) -> tuple[int, int]:
         """Rows that wait, rows refused."""
         with self._reading() as connection:
