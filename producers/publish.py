@@ -19,6 +19,7 @@ from schemas.topics import Stream
 IN_FLIGHT = 10_000
 """Records on their way at most; then `send` waits. About 5 MB."""
 ACK_SECONDS = 60.0
+GIVE_UP_SECONDS = 5
 
 _encode = msgspec.json.Encoder().encode
 
@@ -89,6 +90,10 @@ class Publisher:
             self.acknowledged += 1
         self._in_flight.clear()
 
+    def give_up(self) -> None:
+        """Close without the acknowledgements that are missing. Blocks, for seconds at most."""
+        self._producer.close(GIVE_UP_SECONDS)
+
     def __enter__(self) -> Self:
         """Itself."""
         return self
@@ -97,11 +102,13 @@ class Publisher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for the acknowledgements, unless an error is already on its way."""
+        if error is not None:
+            self.give_up()
+            return
         try:
-            if error is None:
-                self.flush()
+            self.flush()
         finally:
-            self._producer.close(5 if error else None)
+            self._producer.close()
 
 
 def _occurred(event: CaseEvent | ReviewEvent) -> datetime:

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 GROUP_TASKS = 1_000
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 """What SQLite says when the disk is full."""
+DISK_FULL = "the spool's disk is full"
 Task = Request | Call
 
 
@@ -27,7 +28,7 @@ class Committer:
         self._writing, self._group_bytes, self._now, self._written = writing, group_bytes, now, written
         self._queue: SimpleQueue[Task | None] = SimpleQueue()
         self._gate = threading.Lock()
-        self._broken = ""
+        self._closed, self._failed = False, ""
         self._thread = threading.Thread(target=self._run, name="spool-committer", daemon=True)
 
     def start(self) -> None:
@@ -35,27 +36,25 @@ class Committer:
         self._thread.start()
 
     @property
-    def broken(self) -> str:
-        """Why it takes nothing any more; empty while it does."""
-        return self._broken
+    def failed(self) -> str:
+        """Why it takes nothing any more, if its disk has failed."""
+        return self._failed
 
     def submit(self, task: Task) -> None:
-        """Put a task in the queue; its future tells how it ended. Does not block."""
+        """Put a task in the queue; its future tells how it ended. Does not block. It cannot be cancelled any more."""
+        task.future.set_running_or_notify_cancel()
         with self._gate:
-            if not self._broken:
+            if not self._closed:
                 self._queue.put(task)
                 return
-        task.future.set_exception(SpoolBroken(self._broken))
+        task.future.set_exception(SpoolBroken("the spool is closed"))
 
     def close(self) -> None:
         """Do what is in the queue, then end. Blocks."""
-        self._break("the spool is closed")
-        self._queue.put(None)
-        self._thread.join()
-
-    def _break(self, why: str) -> None:
         with self._gate:
-            self._broken = self._broken or why
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
 
     def _run(self) -> None:
         for group in iter(self._group, []):
@@ -80,30 +79,42 @@ class Committer:
         return group
 
     def _commit(self, group: Sequence[Task]) -> None:
+        """1. Write. 2. Say that it is written. 3. Answer. What fails in 1 was not written; what fails in 2 is not answered."""
         requests = [task for task in group if isinstance(task, Request)]
         calls = [task for task in group if isinstance(task, Call)]
         try:
+            self._refuse_if_failed()
             verdict, results = self._writing.write(requests, calls, self._now())
-        except sqlite3.Error as error:
+            self._written(verdict)
+        except Exception as error:  # noqa: BLE001  whoever waits must be answered, whatever it was
             self._fail(requests, calls, error)
             return
-        self._written(verdict)
         for request, answers in zip(requests, verdict.answers, strict=True):
             _answer(request, answers)
         for call, result in zip(calls, results, strict=True):
             call.future.set_result(result)
 
-    def _fail(self, requests: Sequence[Request], calls: Sequence[Call], error: sqlite3.Error) -> None:
+    def _refuse_if_failed(self) -> None:
+        if self._failed:
+            raise SpoolBroken(self._failed)
+
+    def _fail(self, requests: Sequence[Request], calls: Sequence[Call], error: Exception) -> None:
         """A full disk refuses the appends, and the calls, which may make room, are tried alone. Anything else is for good."""
-        if error.sqlite_errorcode not in NO_ROOM:
-            log.error("spool_broken", extra={"error": error.sqlite_errorname})
-            self._break(f"the spool's disk failed ({error.sqlite_errorname}): see the log, then start anew")
-            _refuse([*requests, *calls], SpoolBroken(self._broken))
+        if getattr(error, "sqlite_errorcode", None) not in NO_ROOM:
+            self._give_up(error)
+            _refuse([*requests, *calls], SpoolBroken(self._failed))
         elif requests and calls:
-            _refuse(requests, SpoolFull("the disk is full"))
+            _refuse(requests, SpoolFull(DISK_FULL))
             self._commit(calls)
         else:
-            _refuse([*requests, *calls], SpoolFull("the disk is full"))
+            _refuse([*requests, *calls], SpoolFull(DISK_FULL))
+
+    def _give_up(self, error: Exception) -> None:
+        """After a failed write nobody knows what the disk holds: only opening the spool anew tells."""
+        if not self._failed:
+            name = getattr(error, "sqlite_errorname", type(error).__name__)
+            log.error("spool_failed", exc_info=error)
+            self._failed = f"the spool's disk failed ({name}): see the log, then start anew"
 
 
 def _bytes(task: Task) -> int:

@@ -9,6 +9,10 @@ class SpoolTaken(InputError):
     """Another process has this folder."""
 
 
+class SpoolDamaged(InputError):
+    """The files are damaged, and cannot be mended without a person."""
+
+
 class SpoolError(Exception):
     """Nothing was stored."""
 
@@ -38,16 +42,3 @@ class AlreadyUsed(SpoolError):
     def __init__(self, event_id: str) -> None:
         super().__init__("another event has used this")
         self.event_id = event_id
-
-
-class Unsent(Exception):
-    """The sink did not acknowledge; the same rows are sent again later. The message carries nothing personal."""
-
-
-class Refused(Exception):
-    """The sink will never take this row."""
-
-    def __init__(self, seq: int, reason: str) -> None:
-        super().__init__(reason)
-        self.seq = seq
-        self.reason = reason

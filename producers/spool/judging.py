@@ -36,12 +36,13 @@ class Held:
 
 @dataclass
 class Verdict:
-    """What is to be written, and for each request its answers, or the one error of the whole."""
+    """What is to be written, and for each request its answers, or the one error of the whole. `last`: seq of the last row."""
 
     rows: list[Packed] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
     owners: dict[str, Event] = field(default_factory=dict)
     answers: list[list[Answer] | SpoolError] = field(default_factory=list)
+    last: int = 0
 
 
 def judge(requests: Sequence[Request], held: Held, full: str = "") -> Verdict:

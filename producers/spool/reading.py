@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from producers.spool.record import FoundIn, Packed, from_ms
@@ -36,10 +36,16 @@ class Reading:
         self._connection = reader(folder)
         self._lock = threading.Lock()
 
-    def pending(self, limit: int) -> list[tuple[int, Packed]]:
-        """The first rows that wait, in order."""
-        with self._reading() as connection:
-            return [(seq, Packed(*row)) for seq, *row in connection.execute(_PENDING, (limit,))]
+    def pending(self, limit: int, max_bytes: int) -> list[tuple[int, Packed]]:
+        """The first rows that wait, in order; at least one, if there is one."""
+        rows: list[tuple[int, Packed]] = []
+        with self._reading() as connection, closing(connection.execute(_PENDING, (limit,))) as found:
+            for seq, *row in found:
+                rows.append((seq, Packed(*row)))
+                max_bytes -= len(rows[-1][1].packed)
+                if max_bytes <= 0:
+                    break
+        return rows
 
     def find(self, event_id: str) -> FoundIn | None:
         """Where the event is; the first one, if several bear this id."""
@@ -61,7 +67,7 @@ class Reading:
 
     def oldest(self) -> int | None:
         """When the first row that waits was received (ms)."""
-        rows = self.pending(1)
+        rows = self.pending(1, 1)
         return rows[0][1].received if rows else None
 
     def used(self, room: Room) -> int:

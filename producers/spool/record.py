@@ -49,7 +49,10 @@ class FoundIn(NamedTuple):
 
 
 class Stats(NamedTuple):
-    """The spool as it stands. The three sums count since it was opened."""
+    """The spool as it stands. The three sums count since it was opened.
+
+    `damaged`: files that were moved aside, for a person to look at.
+    """
 
     pending: int
     used_bytes: int
@@ -59,6 +62,7 @@ class Stats(NamedTuple):
     sent: int
     refused: int
     refused_rows: int
+    damaged: int
 
 
 class Packed(NamedTuple):

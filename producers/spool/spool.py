@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from producers.spool.committer import Committer
+from producers.spool.damage import damaged, mend
+from producers.spool.high_water import HighWater
 from producers.spool.judging import Answer, Request, Verdict
 from producers.spool.lock import Lock
 from producers.spool.nonces import Nonces
@@ -34,6 +37,8 @@ R = TypeVar("R")
 NONCE_MINUTES = 10
 """Twice the usual skew: a request is acceptable that long at most, by this clock."""
 
+PENDING_BYTES = 8 * 2**20
+
 
 def utc_now() -> datetime:
     """The time in UTC."""
@@ -41,8 +46,9 @@ def utc_now() -> datetime:
 
 
 class Spool:
-    """Opens (or makes) the spool in `folder` and starts its thread. Blocks. Raises SpoolTaken. Close it at the end.
+    """Opens (or makes) the spool in `folder` and starts its thread. Blocks. Close it at the end.
 
+    Raises SpoolTaken; SpoolDamaged if it is damaged and cannot be mended.
     `max_bytes` bounds its files; rows that were sent stay for `keep_sent`, or until their room is needed.
     """
 
@@ -56,19 +62,29 @@ class Spool:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = Lock(folder)
-        self._clock, self._keep_sent, self._keep_nonces = clock, keep_sent, keep_nonces
-        self._max_bytes, bounds = max_bytes, Bounds.of(max_bytes)
-        self._room = Room(folder, bounds)
-        self._connection = writer(folder, bounds.wal_pages)
-        nonces = Nonces(self._connection, _ms(keep_nonces))
-        writing = Writing(Store(self._connection), self._room, nonces)
-        self._committer = Committer(writing, bounds.group_bytes, self._now, self._written)
-        self._reading = Reading(folder)
+        self._folder, self._clock, self._max_bytes = folder, clock, max_bytes
+        self._keep_sent, self._keep_nonces = _ms(keep_sent), _ms(keep_nonces)
         self._appended = self._sent = self._refused = 0
         self.more = threading.Event()
         """Set when rows were appended; whoever waits for it clears it before it looks."""
+        with ExitStack() as opened:
+            opened.callback(Lock(folder).release)
+            mend(folder, clock())
+            self._open(Bounds.of(max_bytes), opened)
+            self._opened = opened.pop_all()
+
+    def _open(self, bounds: Bounds, opened: ExitStack) -> None:
+        connection = writer(self._folder, bounds.wal_pages)
+        opened.callback(connection.close)
+        store, self._told, self._room = Store(connection), HighWater(self._folder), Room(self._folder, bounds)
+        opened.callback(self._told.close)
+        self._told.set(store.last())
+        self._reading = Reading(self._folder)
+        opened.callback(self._reading.close)
+        writing = Writing(store, self._room, Nonces(connection, self._keep_nonces))
+        self._committer = Committer(writing, bounds.group_bytes, self._now, self._written)
         self._committer.start()
+        opened.callback(self._committer.close)
 
     def append(self, record: Record, *, nonce: str = "", once: str = "") -> "Future[Appended]":
         """Store a record; the future is done when it is on disk. Does not block; from any thread.
@@ -90,10 +106,13 @@ class Spool:
         self._committer.submit(Request(rows, nonce, "", alone=False, future=future))
         return future
 
-    def pending(self, limit: int) -> list[Row]:
-        """The first `limit` rows that wait, in order. A row that the disk has changed is set aside. Blocks."""
+    def pending(self, limit: int, max_bytes: int = PENDING_BYTES) -> list[Row]:
+        """The first rows that wait, in order: `limit` at most, and about `max_bytes`, but one at least. Blocks.
+
+        A row that the disk has changed is set aside.
+        """
         rows = []
-        for seq, packed in self._reading.pending(limit):
+        for seq, packed in self._reading.pending(limit, max_bytes):
             try:
                 rows.append(unpack(seq, packed))
             except DamagedRow as error:
@@ -101,10 +120,10 @@ class Spool:
         return rows
 
     def mark_sent(self, rows: Sequence[Row]) -> None:
-        """These, the first that waited, are acknowledged: everything up to the last of them. Blocks."""
+        """These, the first that waited, are acknowledged. Blocks."""
         if rows:
-            now = self._now()
-            self._call(lambda store: store.mark_sent(rows[-1].seq, now))
+            first, last, now = rows[0].seq, rows[-1].seq, self._now()
+            self._call(lambda store: store.mark_sent(first, last, now))
             self._sent += len(rows)
 
     def set_aside(self, seq: int, reason: str) -> None:
@@ -121,7 +140,7 @@ class Spool:
     def prune(self) -> None:
         """Delete what was sent longer ago than it is kept, and old nonces. Blocks; appends go on meanwhile."""
         now = self._now()
-        before, nonces_before = now - _ms(self._keep_sent), now - _ms(self._keep_nonces)
+        before, nonces_before = now - self._keep_sent, now - self._keep_nonces
         self._call(lambda store: store.forget_nonces(nonces_before))
         while self._call(lambda store: store.forget_run(before)):
             pass
@@ -129,6 +148,10 @@ class Spool:
     def find(self, event_id: str) -> FoundIn | None:
         """Whether the spool has this event, and where it stands. Blocks for a moment."""
         return self._reading.find(event_id)
+
+    def owner(self, once: str) -> str:
+        """The id of the event that has used what may be used once; empty if none has. Blocks for a moment."""
+        return self._reading.owner(once)
 
     def stats(self) -> Stats:
         """How it stands now. Blocks for a moment."""
@@ -142,6 +165,7 @@ class Spool:
             sent=self._sent,
             refused=self._refused,
             refused_rows=refused_rows,
+            damaged=damaged(self._folder),
         )
 
     def _oldest_seconds(self) -> float:
@@ -149,16 +173,13 @@ class Spool:
         return 0.0 if received is None else max(0, self._now() - received) / 1000
 
     @property
-    def broken(self) -> str:
-        """Why it takes nothing any more, in a sentence; empty while it does."""
-        return self._committer.broken
+    def failed(self) -> str:
+        """Why it takes nothing any more until it is opened anew, in a sentence; empty while it does."""
+        return self._committer.failed
 
     def close(self) -> None:
         """Commit what waits, then let go of the folder. Blocks. Appends from now on raise SpoolBroken."""
-        self._committer.close()
-        self._reading.close()
-        self._connection.close()
-        self._lock.release()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -172,6 +193,7 @@ class Spool:
 
     def _written(self, verdict: Verdict) -> None:
         if verdict.rows:
+            self._told.set(verdict.last)
             self._appended += len(verdict.rows)
             self.more.set()
 

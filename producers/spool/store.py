@@ -70,13 +70,21 @@ class Store:
             [(key, event_id, digest) for key, (event_id, digest) in owners],
         )
 
-    def mark_sent(self, last: int, now: int) -> None:
-        """Everything up to `last` is acknowledged."""
-        first = self.sent_up_to() + 1
-        if last < first:
-            return
-        self.connection.execute("insert into run (first, last, sent) values (?, ?, ?)", (first, last, now))
-        self._place(last)
+    def mark_sent(self, first: int, last: int, now: int) -> None:
+        """Rows `first` to `last` are acknowledged. Nothing is marked if others wait before them: a resend came between."""
+        begun = self.sent_up_to() + 1
+        if last >= begun and not self._waits(begun, first):
+            self.connection.execute(
+                "insert into run (first, last, sent) values (?, ?, ?)", (begun, last, now)
+            )
+            self._place(last)
+
+    def _waits(self, begun: int, before: int) -> bool:
+        found = self.connection.execute(
+            "select 1 from record where seq >= ? and seq < ? and seq not in (select seq from refused)",
+            (begun, before),
+        )
+        return found.fetchone() is not None
 
     def resend(self, since: int) -> None:
         """What was sent since this time (ms), and everything behind it, waits again."""

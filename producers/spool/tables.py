@@ -4,12 +4,14 @@ import sqlite3
 from pathlib import Path
 
 FILE = "spool.db"
+JOURNAL = "spool.db-wal"
 PAGE_BYTES = 4096
 WAL_PAGES = 1_000
 """After so many pages the journal is written back into the database: 4 MB, some ten milliseconds on a local disk."""
 BUSY_SECONDS = 10.0
 
 TABLES = """
+begin;
 create table if not exists record (
     seq integer primary key, event_id text not null, digest text not null, received integer not null,
     packed blob not null, crc integer not null);
@@ -18,30 +20,38 @@ create table if not exists run (last integer primary key, first integer not null
 create table if not exists refused (seq integer primary key, reason text not null, at integer not null);
 create table if not exists place (name text primary key, seq integer not null) without rowid;
 create table if not exists nonce (id integer primary key, nonce text not null, at integer not null);
-create table if not exists once (id integer primary key, key text not null unique, event_id text not null, digest text not null);
+create table if not exists once (
+    id integer primary key, key text not null unique, event_id text not null, digest text not null);
 insert or ignore into place values ('sent', 0);
+commit;
 """
 """Rows of `record` never change. Everything up to `place` is sent (or refused), `run` says when; the rest waits."""
 
 
-def writer(folder: Path, wal_pages: int) -> sqlite3.Connection:
-    """The one connection that writes; it begins no transaction by itself. Blocks. For one thread at a time."""
-    connection = _connect(folder)
+def make(file: Path) -> sqlite3.Connection:
+    """A connection that may write; the tables are made if they are missing. Blocks. For one thread at a time."""
+    connection = _connect(str(file))
     connection.execute(f"pragma page_size={PAGE_BYTES}")
-    connection.execute("pragma journal_mode=wal")
-    connection.execute("pragma synchronous=full")
-    connection.execute(f"pragma wal_autocheckpoint={wal_pages}")
-    connection.execute("pragma cache_size=-16384")
     connection.executescript(TABLES)
     return connection
 
 
-def reader(folder: Path) -> sqlite3.Connection:
-    """A connection that only reads. Blocks. For one thread at a time."""
-    connection = _connect(folder)
-    connection.execute("pragma query_only=on")
+def writer(folder: Path, wal_pages: int) -> sqlite3.Connection:
+    """The one connection that writes the spool; it begins no transaction by itself. Blocks. For one thread at a time."""
+    connection = make(folder / FILE)
+    connection.execute("pragma journal_mode=wal")
+    connection.execute("pragma synchronous=full")
+    connection.execute(f"pragma wal_autocheckpoint={wal_pages}")
+    connection.execute("pragma cache_size=-16384")
     return connection
 
 
-def _connect(folder: Path) -> sqlite3.Connection:
-    return sqlite3.connect(folder / FILE, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def reader(folder: Path) -> sqlite3.Connection:
+    """A connection that reads only, and leaves the journal as it is. Blocks. For one thread at a time."""
+    return _connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro")
+
+
+def _connect(database: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        database, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+    )

@@ -66,7 +66,7 @@ class Writing:
 
     def _put(self, verdict: Verdict, now: int) -> None:
         if verdict.rows:
-            self._store.insert(verdict.rows)
+            verdict.last = self._store.insert(verdict.rows)
         if verdict.nonces:
             self._store.use_nonces((nonce, now) for nonce in verdict.nonces)
         if verdict.owners:

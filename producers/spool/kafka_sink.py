@@ -1,0 +1,56 @@
+"""Into Kafka: the gateway's spool."""
+
+from collections.abc import Sequence
+
+from kafka.errors import KafkaError
+
+from pipeline.settings import Kafka
+from producers.errors import NotPublishedError, TooLargeError
+from producers.publish import Publisher
+from producers.spool.record import Row
+from producers.spool.sink import Refused, Unsent
+from schemas.topics import Stream
+
+
+class KafkaSink:
+    """Connects when there is something to send, and anew after each failure: Kafka may be away for hours."""
+
+    most_rows = 1_000
+    most_bytes = 4 * 2**20
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._publisher: Publisher | None = None
+
+    def send(self, rows: Sequence[Row]) -> None:
+        """Send them; every replica has them when it returns. Blocks. Raises Unsent, Refused."""
+        try:
+            refused = self._publish(rows)
+        except (NotPublishedError, KafkaError) as error:
+            self.close()
+            raise Unsent(_why(error)) from error
+        if refused:
+            raise Refused(refused)
+
+    def close(self) -> None:
+        """Close the producer; what it has not sent by then is given up."""
+        if self._publisher is not None:
+            self._publisher.give_up()
+            self._publisher = None
+
+    def _publish(self, rows: Sequence[Row]) -> dict[int, str]:
+        """Send all; returns those that no topic takes."""
+        self._publisher = self._publisher or Publisher(self._kafka)
+        refused = {}
+        for seq, record, _ in rows:
+            stream, name = Stream(record.stream), record.event_id
+            try:
+                self._publisher.send_raw(stream, record.key, record.value, record.headers, name)
+            except TooLargeError:
+                refused[seq] = "too_large"
+        self._publisher.flush()
+        return refused
+
+
+def _why(error: Exception) -> str:
+    return f"Kafka: {type(error.__cause__ or error).__name__}"
