@@ -1,0 +1,1 @@
+"""Codes on walls and links in hand: tokens printed, the page behind them, invitations to review a case."""
