@@ -75,6 +75,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         yield f"review rate {HandlingMode(mode).label}", _rate(rate, TARGET)
     for name, label in (
         ("good", "good rate 好评率"),
+        ("inspection_passed", "inspection passed 办件质检合格率"),
         ("reviews_on_time", "reviews on time"),
         ("cases_on_time", "cases on time"),
     ):

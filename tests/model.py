@@ -110,6 +110,9 @@ class Model:
                 sums["disputed"] += len({self.event(i).dept_code for i in self.under(service, "case")}) > 1
                 first_received = min(self.received(i) for i in self.under(service, "case"))
                 sums["cases_on_time"] += first_received - self.event(case).served_at <= DAY
+            for identity in self.under(service, "case"):
+                sums["case_records"] += 1
+                sums["cases_passed"] += "name_missing" not in self.copies[identity][0].entry.flags
             if service[0] and review is not None:
                 sums[self.outcome(service) or "unpaired"] += 1
                 self._count_level(sums, review)

@@ -44,7 +44,8 @@ def arrivals(draw: st.DrawFn) -> Arrival:
     """One arrival; drawn again, the same event comes with another time of receipt and place."""
     event = draw(st.one_of(cases, reviews))
     event_id = str(event.event_id)
-    entry: AnyEntry = Entry(event, event_id, digest(event), draw(times), draw(places))
+    flags = ("name_missing",) if isinstance(event, CaseEvent) and event.service_no == 2 else ()
+    entry: AnyEntry = Entry(event, event_id, digest(event), draw(times), draw(places), flags)
     return Arrival(key_of(event, event_id), entry)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from pipeline.ledger.portion import Portion, Record
 from pipeline.ledger.raw import RawFields, pack
 from pipeline.rules.fold import Arrival
+from pipeline.rules.inspection import failed
 from pipeline.rules.records import Entry, Place, key_of
 from pipeline.sealing import CannotOpen, Sealer
 from schemas.cloudevents import SENT_DIGEST
@@ -101,6 +102,8 @@ def _arrive(
         if got.event.reason_codes:
             odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
             flags = tuple(sorted((*flags, *odd))) if odd else flags
+    elif wrong := failed(got.event):
+        flags = tuple(sorted((*flags, *wrong)))
     place = Place(portion.topic, portion.partition, record.offset)
     entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags, sent_digest)
     return Arrival(key_of(got.event, got.event_id), entry), value

@@ -69,6 +69,7 @@ class Figures(NamedTuple):
             "active": Rate(sum(given), sum(given) + defaults),
             "good": Rate(sum(given[2:]), sum(given)),
             "bad": Rate(sum(given[:2]), sum(given)),
+            "inspection_passed": Rate(s["cases_passed"], s["case_records"]),
             "cases_on_time": Rate(s["cases_on_time"], s["services"]),
             "reviews_on_time": Rate(s["reviews_on_time"], s["review_records"]),
         }

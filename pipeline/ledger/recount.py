@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.rules.inspection import flag_ids
 from pipeline.rules.measures import MEASURES
 from pipeline.settings import Settings
 
@@ -53,6 +54,13 @@ facts as (
         ('review_records', true), ('reviews_on_time', r.received_at - r.submitted_at <= :collection))
         as m (measure, holds) where holds
     union all
+    select occurred_at, whose, handling_mode, measure
+    from settled join (
+        select case_no, service_no, flags from service where not placeholder
+        union all select case_no, service_no, flags from case_version) v using (case_no, service_no)
+    cross join lateral (values ('case_records', true), ('cases_passed', not v.flags && :inspection))
+        as m (measure, holds) where holds
+    union all
     select submitted_at, {_hint("r")}, '', measure from ranked r cross join lateral (values
         ('standalone', review_no = 1), ('follow_ups', review_no = 2), ({_LEVEL}, review_no = 1),
         ('review_records', true), ('reviews_on_time', received_at - submitted_at <= :collection))
@@ -76,4 +84,9 @@ where counted.n is distinct from recounted.n order by 1, 2, 3, 4"""
 def parameters(settings: Settings) -> dict[str, Any]:
     """What these queries are told."""
     policy = settings.rules.policy()
-    return {"zone": settings.rules.time_zone, "window": policy.window, "collection": policy.collection_limit}
+    return {
+        "zone": settings.rules.time_zone,
+        "window": policy.window,
+        "collection": policy.collection_limit,
+        "inspection": sorted(flag_ids()),
+    }

@@ -59,6 +59,17 @@ def failed(event: CaseEvent) -> tuple[str, ...]:
     return in_force((*missing, *wrong, *(("accepted_after_served",) if late else ())), served_at)
 
 
+def passed(flags: tuple[str, ...]) -> bool:
+    """Whether a case record with these flags fails no rule; it may be odd otherwise."""
+    return not flags or flag_ids().isdisjoint(flags)
+
+
+@cache
+def flag_ids() -> frozenset[str]:
+    """The ids of the rules, as they stand among the flags of a case record."""
+    return frozenset(rules())
+
+
 def in_force(ids: tuple[str, ...], served_at: datetime) -> tuple[str, ...]:
     """Those of these rules that judge a service of this moment."""
     begins, all_since = _begins()

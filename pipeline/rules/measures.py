@@ -8,23 +8,24 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import NamedTuple
 
+from pipeline.rules.inspection import passed
 from pipeline.rules.policy import Policy
 from pipeline.rules.records import Dossier, Entry
 from pipeline.rules.routing import hinted_department
 from pipeline.rules.settle import Settled
-from schemas.events import ReviewEvent
+from schemas.events import CaseEvent, ReviewEvent
 
 MEASURES = (
-    "services", "reviewed", "disputed", "cases_on_time",
+    "services", "reviewed", "disputed", "cases_on_time", "case_records", "cases_passed",
     "matched", "matched_late", "unpaired", "standalone",
     "level_1", "level_2", "level_3", "level_4", "level_5",
     "default_1", "default_2", "default_3", "default_4", "default_5",
     "follow_ups", "conflicts", "review_records", "reviews_on_time",
 )  # fmt: skip
-"""Services, and effective first reviews by outcome and by level (`default_*`: given by nobody); then review records."""
+"""Services, and case records (all versions) that passed inspection; effective first reviews by outcome and by level (`default_*`: given by nobody); then review records."""
 
 (
-    SERVICES, REVIEWED, DISPUTED, CASES_ON_TIME,
+    SERVICES, REVIEWED, DISPUTED, CASES_ON_TIME, CASE_RECORDS, CASES_PASSED,
     MATCHED, MATCHED_LATE, UNPAIRED, STANDALONE,
     LEVEL_1, _, _, _, _, DEFAULT_1, _, _, _, _,
     FOLLOW_UPS, CONFLICTS, REVIEW_RECORDS, REVIEWS_ON_TIME,
@@ -57,6 +58,7 @@ def tally(dossier: Dossier, settled: Settled, policy: Policy, into: Tally, sign:
     counts = _counts(into, _key(settled, policy))
     if settled.current is not None:
         _count_service(counts, settled, policy, sign)
+        _count_cases(counts, dossier.cases, sign)
     if settled.first is not None:
         _count_first(counts, settled.first, _OUTCOME.get(settled.outcome or "", UNPAIRED), sign)
     if dossier.reviews:
@@ -105,6 +107,11 @@ def _count_service(counts: list[int], settled: Settled, policy: Policy, sign: in
         counts[DISPUTED] += sign
     if received_at - current.event.served_at <= policy.collection_limit:
         counts[CASES_ON_TIME] += sign
+
+
+def _count_cases(counts: list[int], cases: list[Entry[CaseEvent]], sign: int) -> None:
+    counts[CASE_RECORDS] += sign * len(cases)
+    counts[CASES_PASSED] += sign * sum(passed(case.flags) for case in cases)
 
 
 def _count_first(counts: list[int], entry: Entry[ReviewEvent], outcome: int, sign: int) -> None:

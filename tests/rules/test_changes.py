@@ -66,7 +66,7 @@ def test_a_review_moves_from_the_department_it_hinted_at_to_that_of_its_case() -
             "unpaired": -1, "level_1": -1, "review_records": -1, "reviews_on_time": -1,
         },
         CounterKey(date(2026, 11, 2), "D1", "offline"): {
-            "services": 1, "reviewed": 1, "cases_on_time": 1,
+            "services": 1, "reviewed": 1, "cases_on_time": 1, "case_records": 1, "cases_passed": 1,
             "matched": 1, "level_1": 1, "review_records": 1, "reviews_on_time": 1,
         },
     }  # fmt: skip
