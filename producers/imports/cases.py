@@ -1,22 +1,26 @@
-"""Importing a file of cases: each row an event on the log, once or more, and those that are none in a file of errors."""
+"""Importing a file of cases or reviews: each row an event on the log, once or more; those that are none are in a list."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from pipeline.settings import Kafka, Settings
+from pipeline.settings import Kafka, Seal, Settings
 from producers import state
 from producers.errors import AlreadyImportedError, CannotImportError, Unmapped
 from producers.imports import standing
-from producers.imports.mapping import Mapping, load
-from producers.imports.refusals import Refusals
+from producers.imports.identity import sealer_of
+from producers.imports.intake import Intake, Lists, lists
+from producers.imports.kinds import Event, RowKind
+from producers.imports.known import load
+from producers.imports.mapping import Mapping
+from producers.imports.report import Report
 from producers.imports.rows import count, rows
+from producers.imports.shared import shared_numbers
 from producers.imports.shift import Shift, said, to_now
 from producers.imports.standing import Standing
 from producers.publish import Publisher
-from schemas.events import CaseEvent
 
 ROWS_A_FLUSH = 500
 """After so many rows their acknowledgements are waited for; an interruption repeats fewer than these."""
@@ -26,10 +30,10 @@ Progress = Callable[[int, int | None], None]
 
 
 class Sink(Protocol):
-    """What the events go to: a Publisher."""
+    """What the events go to: a Publisher, or what stands before one."""
 
-    def send(self, event: CaseEvent, source: str) -> None:
-        """Take one event."""
+    def send(self, event: Any, source: str) -> None:
+        """Take one event of the kind that the mapping gives."""
 
     def flush(self) -> None:
         """Wait until all are safe."""
@@ -40,16 +44,6 @@ def _silent(done: int, total: int | None) -> None:
 
 
 Connect = Callable[[Kafka], AbstractContextManager[Sink]]
-
-
-class Report(NamedTuple):
-    """What came of it. `rows`: in the file; `published`: by this run; `unmapped` ones are in the file `errors`."""
-
-    rows: int
-    published: int
-    unmapped: int
-    errors: Path | None
-    shift: timedelta
 
 
 class _Task(NamedTuple):
@@ -71,29 +65,68 @@ def import_cases(
     again: bool = False,
     progress: Progress = _silent,
     connect: Connect = Publisher,
+    kind: RowKind = RowKind.CASE,
+    lists_in: Path | None = None,
 ) -> Report:
-    """Publish the cases of a file; `source` names its mapping. Blocks. What an earlier run got acknowledged is not sent.
+    """Publish the rows of a file; `source` names its mapping. Blocks. What an earlier run got acknowledged is not sent.
 
-    `dry_run` reads and judges every row, and sends and keeps nothing but the error file. Raises CannotImportError,
-    AlreadyImportedError, DamagedError, NotPublishedError.
+    `dry_run` reads and judges every row, and sends and keeps nothing but the lists, which lie in `lists_in`, or beside the
+    state of imports. Raises CannotImportError, AlreadyImportedError, DamagedError, NotPublishedError.
     """
-    mapping = load(source)
+    mapping = _load(source, kind)
     total = count(path)
     _check_columns(mapping, path)
     folder = _folder(settings)
     place = standing.place(folder, mapping.name, path)
     current = _begin(mapping, path, state.read(place, Standing), shift, again=again or dry_run)
     task = _Task(path, mapping, place, current, total, progress)
-    with Refusals(folder / f"{path.stem}.errors.csv") as refusals:
+    with lists(lists_in or folder, path.stem, mapping) as listed:
+        intake = _intake(task, listed, settings.seal)
         if dry_run:
-            return _report(task, refusals, *_read_through(task, refusals))
+            _read_through(task, intake)
+            return _report(task, intake, listed, 0, dry_run=True)
         with connect(settings.kafka) as sink:
-            return _report(task, refusals, *_publish(task, refusals, sink))
+            published = _publish(task, intake, sink)
+        return _report(task, intake, listed, published, dry_run=False)
+
+
+def _load(source: str, kind: RowKind) -> Mapping:
+    mapping = load(source)
+    if mapping.rows is not kind:
+        raise CannotImportError(
+            f"the rows of {mapping.name} are {mapping.rows}s: use `hcp import {mapping.rows}s`"
+        )
+    return mapping
 
 
 def _check_columns(mapping: Mapping, path: Path) -> None:
     _, first = next(rows(path))  # `count` has seen one
     mapping.check_columns(first)
+
+
+def _intake(task: _Task, listed: Lists, seal: Seal) -> Intake:
+    return Intake(
+        task.mapping,
+        listed,
+        task.standing.received_at,
+        shift=task.standing.shift,
+        shared=shared_numbers(task.mapping, rows(task.path)),
+        sealer=sealer_of(seal) if task.mapping.personal else None,
+    )
+
+
+def _report(task: _Task, intake: Intake, listed: Lists, published: int, *, dry_run: bool) -> Report:
+    return Report(
+        name=task.path.name,
+        counts=intake.counts,
+        published=published,
+        earlier=0 if dry_run else intake.counts.mapped - published,
+        summary=intake.inspection.summary(),
+        errors=listed.refused.placed,
+        remarks=listed.remarks.placed,
+        shift=task.standing.shift,
+        dry_run=dry_run,
+    )
 
 
 def _folder(settings: Settings) -> Path:
@@ -106,7 +139,7 @@ def _begin(mapping: Mapping, path: Path, earlier: Standing | None, shift: Shift,
     """Where to go on: from the start, from the last acknowledged row, or from the start once more."""
     now = datetime.now(UTC)
     if earlier is None:
-        moved = to_now(_served(mapping, path), now) if shift == "auto" else shift
+        moved = to_now(_occurred(mapping, path), now) if shift == "auto" else shift
         return Standing(path.name, now, int(moved.total_seconds()) if moved else 0)
     if shift not in {None, "auto", earlier.shift}:
         raise CannotImportError(
@@ -119,40 +152,33 @@ def _begin(mapping: Mapping, path: Path, earlier: Standing | None, shift: Shift,
     return earlier
 
 
-def _served(mapping: Mapping, path: Path) -> Iterator[datetime]:
+def _occurred(mapping: Mapping, path: Path) -> Iterator[datetime]:
     for _, row in rows(path):
         with suppress(Unmapped):  # reading the row says so again
-            yield mapping.served_at(row)
+            yield mapping.occurred_at(row)
 
 
-def _events(task: _Task, refusals: Refusals) -> Iterator[tuple[int, CaseEvent | None]]:
-    """Each row's place in the file, from 1, and its event; None if it is refused."""
+def _events(task: _Task, intake: Intake) -> Iterator[tuple[int, Event | None]]:
+    """Each row's place in the file, from 1, and its event; None if there is nothing to send."""
     numbered = task.mapping.numbered(rows(task.path))
     for place, (number, row, ordinal) in enumerate(numbered, start=1):
-        try:
-            event = task.mapping.read(row, ordinal, task.standing.received_at, task.standing.shift)
-        except Unmapped as unmapped:
-            refusals.add(number, unmapped, row)
-            yield place, None
-        else:
-            yield place, event
+        yield place, intake.take(number, row, ordinal)
 
 
-def _read_through(task: _Task, refusals: Refusals) -> tuple[int, int]:
+def _read_through(task: _Task, intake: Intake) -> None:
     place = 0
-    for place, _ in _events(task, refusals):
+    for place, _ in _events(task, intake):
         if place % ROWS_A_FLUSH == 0:
             task.progress(place, task.total)
     task.progress(place, place)
-    return place, 0
 
 
-def _publish(task: _Task, refusals: Refusals, sink: Sink) -> tuple[int, int]:
-    """Send what is not acknowledged yet. The shift is on disk before the first event is under way."""
+def _publish(task: _Task, intake: Intake, sink: Sink) -> int:
+    """Send what is not acknowledged yet; returns how many. The shift is on disk before the first event is under way."""
     place = published = 0
     state.write(task.place, task.standing)
     before = task.standing.rows
-    for place, event in _events(task, refusals):
+    for place, event in _events(task, intake):
         if place <= before:
             continue
         if event is not None:
@@ -161,7 +187,7 @@ def _publish(task: _Task, refusals: Refusals, sink: Sink) -> tuple[int, int]:
         if place % ROWS_A_FLUSH == 0:
             _keep(task, sink, place)
     _keep(task, sink, place, finished=True)
-    return place, published
+    return published
 
 
 def _keep(task: _Task, sink: Sink, place: int, *, finished: bool = False) -> None:
@@ -169,8 +195,3 @@ def _keep(task: _Task, sink: Sink, place: int, *, finished: bool = False) -> Non
     task.standing.rows, task.standing.finished = place, finished
     state.write(task.place, task.standing)
     task.progress(place, place if finished else task.total)
-
-
-def _report(task: _Task, refusals: Refusals, read: int, published: int) -> Report:
-    errors = refusals.file if refusals.rows else None
-    return Report(read, published, refusals.rows, errors, task.standing.shift)

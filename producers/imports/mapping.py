@@ -1,139 +1,182 @@
-"""Mappings: how the rows of one source become case events. Data, in `producers/imports/sources/<name>.yaml`."""
+"""A mapping: how the rows of one source become events. Data, in `producers/imports/sources/<name>.yaml`."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import cached_property
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from producers.errors import CannotImportError, Unmapped
 from producers.imports.field import Source, Strict
+from producers.imports.kinds import BEYOND, IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, RowKind, typed
+from producers.imports.promise import Promise
 from producers.imports.rows import SURPLUS
-from schemas.codes import HandlingMode, Status
-from schemas.events import CaseEvent, Reason
-from schemas.identifiers import derived_id
+from schemas.events import Reason
+from schemas.identifiers import derived_id, own_case_no
 from schemas.reading import Invalid, read
 
 UNMOVED = timedelta()
-_OURS = frozenset({"event_id", "received_at", "source"})
-"""Fields that the importer itself sets."""
-_STRUCT = [field for field in msgspec.structs.fields(CaseEvent) if field.name not in _OURS]
-FIELDS = tuple(field.name for field in _STRUCT)
-_REQUIRED = tuple(field.name for field in _STRUCT if field.required)
-_TIMES = frozenset({"served_at", "accepted_at"})
-_TABLES: dict[str, type[StrEnum]] = {"status": Status, "handling_mode": HandlingMode}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+Cells = dict[str, str]
 _SAID = {
     Reason.MISSING_FIELD: "不能为空",
     Reason.OUT_OF_RANGE: "内容超出允许的长度或范围",
     Reason.UNKNOWN_VALUE: "不是规定的取值",
     Reason.WRONG_TYPE: "格式不对",
-    Reason.TIME_OUT_OF_RANGE: "时间早于 2000 年，或比现在晚一天以上",
+    Reason.TIME_OUT_OF_RANGE: BEYOND,
     Reason.TOO_LARGE: "这一行太长",
 }
 """Why the contract's reader refuses an event, for the officer who keyed the row."""
 
 
 class Mapping(Strict):
-    """A source: `about` in one line, where it is from (`origin`), and where each field of a case event comes from."""
+    """A source: `about` in one line, where it is from (`origin`), what a row is, and where each field of its event is from.
+
+    `placeholders`: case numbers that stand for none, because the sender has them for everybody.
+    """
 
     name: str
     about: str
     origin: str = ""
+    rows: RowKind = RowKind.CASE
     fields: dict[str, Source]
+    promise: Promise | None = None
+    placeholders: frozenset[str] = frozenset()
 
     @model_validator(mode="after")
     def _knows_its_fields(self) -> Self:
-        if unknown := sorted(self.fields.keys() - set(FIELDS)):
-            raise ValueError(f"fields: {', '.join(unknown)} unknown; known are {', '.join(FIELDS)}")
-        if missing := [name for name in _REQUIRED if name not in self.fields]:
-            raise ValueError(f"fields: {', '.join(missing)} missing, and a case needs it")
+        kind = self.rows.kind
+        if unknown := sorted(self.fields.keys() - set(kind.fields)):
+            raise ValueError(f"fields: {', '.join(unknown)} unknown; known are {', '.join(kind.fields)}")
+        if missing := [name for name in kind.required if name not in self.fields]:
+            raise ValueError(f"fields: {', '.join(missing)} missing, and a {kind.name} needs it")
+        if self.promise and self.rows is not RowKind.CASE:
+            raise ValueError("promise: only a case has one")
         for name, source in self.fields.items():
-            _check(name, source)
+            _check(kind, name, source)
         return self
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Every column that is read, each once, in an order that does not depend on the YAML's."""
-        named = (self.fields[name].column for name in FIELDS if name in self.fields)
+        """Every column that a field is read from, each once, in an order that does not depend on the YAML's."""
+        return self._columns_of(self.rows.kind.fields)
+
+    @cached_property
+    def personal(self) -> tuple[str, ...]:
+        """The columns with the reviewer's identity: never in a list, never in an id."""
+        return self._columns_of(IDENTITY)
+
+    @cached_property
+    def apart(self) -> tuple[str, ...]:
+        """The columns that tell one application from another, or one reviewed object from another."""
+        return self._columns_of(self.rows.kind.apart)
+
+    @cached_property
+    def _identifying(self) -> tuple[str, ...]:
+        return tuple(column for column in self.columns if column not in self.personal)
+
+    def _columns_of(self, names: Iterable[str]) -> tuple[str, ...]:
+        named = (self.fields[name].column for name in names if name in self.fields)
         return tuple(dict.fromkeys(column for column in named if column is not None))
 
     def check_columns(self, there: Iterable[str]) -> None:
         """Raises CannotImportError if the sheet has not all columns that are read."""
         present = set(there)
-        if lacking := [column for column in self.columns if column not in present]:
+        wanted = [*self.columns, *(self.promise.columns if self.promise else ())]
+        if lacking := [column for column in wanted if column not in present]:
             raise CannotImportError(
                 f"the file has no column {', '.join(lacking)}, and the mapping {self.name} reads it; "
                 f"its header says: {', '.join(name for name in there if name)}"
             )
 
-    def numbered(
-        self, rows: Iterable[tuple[int, dict[str, str]]]
-    ) -> Iterator[tuple[int, dict[str, str], int]]:
+    def numbered(self, rows: Iterable[tuple[int, Cells]]) -> Iterator[tuple[int, Cells, int]]:
         """Each row with its number and its ordinal: the how-manieth row of its case in the file it is."""
         seen: Counter[str] = Counter()
         for number, row in rows:
-            case_no = self._case_no(row)
+            case_no = self.case_no(row)
             seen[case_no] += 1
             yield number, row, seen[case_no]
 
     def read(
         self,
-        row: dict[str, str],
+        row: Cells,
         ordinal: int,
         received_at: datetime | None = None,
         shift: timedelta = UNMOVED,
-    ) -> CaseEvent:
+        shared: frozenset[str] = frozenset(),
+    ) -> Event:
         """The event of a row, its times moved by `shift`, valid by the contract. Raises Unmapped. Pure, but for the clock.
 
-        `received_at`: when our importer first held the row; None is now. The id comes from the cells as they are, so
-        the same row in any file, and moved by any shift, is the same event.
+        `received_at`: when our importer first held the row; None is now. `shared`: case numbers that many cases have. The id
+        comes from the cells as they are, so the same row in any file, and moved by any shift, is the same event.
         """
         if SURPLUS in row:
             raise Unmapped("", "这一行的单元格比表头多，内容可能错位")
         received_at = received_at or datetime.now(UTC)
         body = self._body(row, ordinal, shift)
-        cells = (row[column] for column in self.columns)
-        body["event_id"] = str(derived_id("import", self.name, body.get("service_no", 1), *cells))
-        body |= {"received_at": received_at, "source": self.name}
+        about = [self.name, body.get("service_no", 1), *(row[column] for column in self._identifying)]
+        if self.is_shared(row, shared):
+            self._part(body, about)
+            about.append("own")
+        body |= {
+            "event_id": str(derived_id("import", *about)),
+            "received_at": received_at,
+            "source": self.name,
+        }
+        kind: type[Any] = self.rows.kind.event
         try:
-            return read(CaseEvent, msgspec.json.encode(body), received_at).event
+            event: Event = read(kind, msgspec.json.encode(body), received_at).event
         except Invalid as invalid:
             raise self._unmapped(invalid) from None
+        return event
 
-    def served_at(self, row: dict[str, str]) -> datetime:
-        """When the row says that the service was given. Raises Unmapped."""
-        source = self.fields["served_at"]
+    def occurred_at(self, row: Cells) -> datetime:
+        """When the row says that the service, or the review, was given. Raises Unmapped."""
+        source = self.fields[self.rows.kind.occurred]
         time = source.read(row, 1)
         if not isinstance(time, datetime):
             raise Unmapped(source.column or "", _SAID[Reason.MISSING_FIELD])
         return time
 
-    def _case_no(self, row: dict[str, str]) -> str:
-        try:
-            return str(self.fields["case_no"].read(row, 1) or "")
-        except Unmapped:
-            return ""  # the row will be refused, whichever it is
+    def case_no(self, row: Cells) -> str:
+        """The row's case number; empty if it has none that can be read: then the row will be refused, or needs none."""
+        return self._text("case_no", row)
 
-    def _body(self, row: dict[str, str], ordinal: int, shift: timedelta) -> dict[str, Any]:
+    def service(self, row: Cells, ordinal: int) -> tuple[str, ...]:
+        """Which service of its case the row is about, and which review of it; by the cells as they are."""
+        return tuple(self._text(name, row, ordinal) for name in ("service_no", "review_no"))
+
+    def is_shared(self, row: Cells, shared: frozenset[str]) -> bool:
+        """Whether the row's case number is no number of its own."""
+        number = self.case_no(row)
+        return number in shared or number in self.placeholders
+
+    def _text(self, name: str, row: Cells, ordinal: int = 1) -> str:
+        try:
+            return str(self.fields[name].read(row, ordinal) or "") if name in self.fields else ""
+        except Unmapped:
+            return ""
+
+    def _part(self, body: dict[str, Any], about: list[Any]) -> None:
+        """A case gets a number of its own, by its row; a review is then one without a case."""
+        if self.rows is RowKind.CASE:
+            body["case_no"] = own_case_no(*about)
+        else:
+            del body["case_no"]
+
+    def _body(self, row: Cells, ordinal: int, shift: timedelta) -> dict[str, Any]:
         body: dict[str, Any] = {}
         for name, source in self.fields.items():
             value = source.read(row, ordinal)
             if value is not None:
                 try:
-                    body[name] = _typed(name, value, shift)
+                    body[name] = typed(name, value, shift)
                 except (ValueError, OverflowError) as error:
                     raise Unmapped(source.column or "", str(error)) from None
-        return body
+        return _with_reviewer(body)
 
     def _unmapped(self, invalid: Invalid) -> Unmapped:
         """The reader's message begins with the field's name."""
@@ -142,95 +185,24 @@ class Mapping(Strict):
         return Unmapped((source and source.column) or "", _SAID.get(invalid.reason, invalid.message))
 
 
-def known() -> dict[str, Mapping]:
-    """The mappings that come with the package, by name."""
-    return {name: _parse(name, file) for name, file in sorted(_packaged().items())}
+def _with_reviewer(body: dict[str, Any]) -> dict[str, Any]:
+    """Who says who they are gave a real-name review, unless the sender has a column for that."""
+    identity = {name.removeprefix("reviewer_"): text for name in IDENTITY if (text := body.pop(name, ""))}
+    return {"real_name": True, **body, "reviewer": identity} if identity else body
 
 
-def load(name: str) -> Mapping:
-    """The mapping of this name, or the one in a YAML file of one's own. Raises CannotImportError. Reads one file."""
-    file = Path(name)
-    if file.suffix in {".yaml", ".yml"}:
-        return _parse(file.stem, file)
-    packaged = _packaged()
-    if name not in packaged:
-        raise CannotImportError(
-            f"no source {name!r}: known are {', '.join(sorted(packaged))}; or name a YAML file of your own"
-        )
-    return _parse(name, packaged[name])
-
-
-def _packaged() -> dict[str, Traversable]:
-    folder = files("producers.imports") / "sources"
-    return {file.name.removesuffix(".yaml"): file for file in folder.iterdir() if file.name.endswith(".yaml")}
-
-
-def _parse(name: str, file: Traversable) -> Mapping:
-    if not _NAME.fullmatch(name):
-        raise CannotImportError(
-            f"the mapping {name!r} names the source of its events: rename it to letters, digits, - and _"
-        )
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CannotImportError(f"the mapping {file} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CannotImportError(
-            f"the mapping {name} is no YAML in UTF-8: {' '.join(str(error).split())}"
-        ) from None
-    if not isinstance(data, dict) or "name" in data:
-        raise CannotImportError(
-            f"the mapping {name} must say about, origin and fields; its name is the file's"
-        )
-    try:
-        return Mapping.model_validate({"name": name, **data})
-    except ValidationError as error:
-        raise CannotImportError(
-            f"the mapping {name} is wrong: {'; '.join(map(_sentence, error.errors()))}"
-        ) from None
-
-
-def _sentence(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        message = "this key is unknown"
-    return f"{place}: {message}" if place else message
-
-
-def _check(name: str, source: Source) -> None:
+def _check(kind: Kind, name: str, source: Source) -> None:
     """What a field's source may say depends on the field. Raises ValueError."""
-    if (name in _TIMES) != (source.times is not None):
-        raise ValueError(f"fields.{name}: times are for {' and '.join(sorted(_TIMES))}, and those need them")
-    if name in _TIMES and source.default is not None:
+    if (name in TIMES) != (source.times is not None):
+        known = " and ".join(sorted(TIMES.intersection(kind.fields)))
+        raise ValueError(f"fields.{name}: times are for {known}, and those need them")
+    if name in TIMES and source.default is not None:
         raise ValueError(f"fields.{name}: a time has no default")
     if source.ordinal and name != "service_no":
         raise ValueError(f"fields.{name}: ordinal is for service_no only")
     if source.departments and name != "dept_code":
         raise ValueError(f"fields.{name}: departments is for dept_code only")
-    if name in _TABLES and (wrong := source.constants - set(_TABLES[name])):
-        raise ValueError(f"fields.{name}: {', '.join(sorted(wrong))} is none of {', '.join(_TABLES[name])}")
-    if name == "service_no" and not all(text.isdecimal() for text in source.constants):
-        raise ValueError("fields.service_no: a whole number is needed")
-
-
-def _typed(name: str, value: str | int | datetime, shift: timedelta) -> str | int | datetime:
-    if isinstance(value, datetime):
-        return _moved(value, shift)
-    if name == "service_no":
-        return _whole(value)
-    return value
-
-
-def _moved(time: datetime, shift: timedelta) -> datetime:
-    try:
-        return time + shift
-    except OverflowError:
-        raise ValueError(_SAID[Reason.TIME_OUT_OF_RANGE]) from None
-
-
-def _whole(value: str | int) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError("不是整数") from None
+    if name in WORDS and (wrong := source.constants - set(WORDS[name])):
+        raise ValueError(f"fields.{name}: {', '.join(sorted(wrong))} is none of {', '.join(WORDS[name])}")
+    if name in WHOLE and not all(text.isdecimal() for text in source.constants):
+        raise ValueError(f"fields.{name}: a whole number is needed")

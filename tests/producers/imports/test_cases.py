@@ -17,7 +17,8 @@ from pipeline.settings import Kafka, Settings
 from producers import state
 from producers.cli import app
 from producers.errors import AlreadyImportedError, CannotImportError, DamagedError, NotPublishedError
-from producers.imports.cases import ROWS_A_FLUSH, Report, import_cases
+from producers.imports.cases import ROWS_A_FLUSH, import_cases
+from producers.imports.report import Report
 from producers.imports.shift import parse, to_now
 from producers.imports.standing import Standing
 from schemas.catalogue import departments
@@ -77,9 +78,16 @@ def run(folder: Path, path: Path, log: Log, **options: Any) -> Report:
     return import_cases(settings_in(folder), "department-excel", path, connect=log, **options)
 
 
+def fates(report: Report) -> tuple[int, ...]:
+    """Rows: in the file, published now, earlier, the same again, not mapped."""
+    counts = report.counts
+    assert counts.rows == counts.mapped + counts.repeated + counts.unmapped
+    return counts.rows, report.published, report.earlier, counts.repeated, counts.unmapped
+
+
 def test_once_and_twice_and_again(tmp_path: Path) -> None:
     path, log = sheet(tmp_path, [line(n) for n in range(3)]), Log()
-    assert run(tmp_path, path, log) == Report(3, 3, 0, None, timedelta())
+    assert fates(run(tmp_path, path, log)) == (3, 3, 0, 0, 0)
     assert {source for _, source in log.kept} == {"/import/department-excel"}
     renamed = path.rename(tmp_path / "renamed.csv")
     with pytest.raises(
@@ -109,7 +117,7 @@ def test_an_import_goes_on_after_the_last_acknowledged_row(tmp_path: Path) -> No
     assert seen == [(ROWS_A_FLUSH, MANY)]
     rest = Log()
     report = run(tmp_path, path, rest, progress=lambda done, total: seen.append((done, total)))
-    assert (report.rows, report.published) == (MANY, MANY - ROWS_A_FLUSH)
+    assert fates(report) == (MANY, MANY - ROWS_A_FLUSH, ROWS_A_FLUSH, 0, 0)
     assert seen[1:] == [(2 * ROWS_A_FLUSH, MANY), (MANY, MANY)]
     assert rest.kept[0][0].case_no == f"MX{ROWS_A_FLUSH}"
 
@@ -144,7 +152,7 @@ def test_whatever_interrupts_it_every_row_arrives_with_the_same_body(
                 continue
     assert {event.case_no for event, _ in log.kept} == {f"MX{n}" for n in range(MANY) if n not in refused}
     assert len(log.bodies) == MANY - len(refused)
-    assert (report.rows, report.unmapped) == (MANY, len(refused))
+    assert (report.rows, report.counts.unmapped) == (MANY, len(refused))
 
 
 def test_what_cannot_be_read_is_in_the_error_file_and_the_rest_on_the_log(tmp_path: Path) -> None:
@@ -152,8 +160,8 @@ def test_what_cannot_be_read_is_in_the_error_file_and_the_rest_on_the_log(tmp_pa
     path, log = sheet(tmp_path, lines), Log()
     report = run(tmp_path, path, log)
     assert [event.case_no for event, _ in log.kept] == ["MX0", "MX3"]
-    assert report == Report(4, 2, 2, tmp_path / "import" / "cases.errors.csv", timedelta())
-    assert report.errors is not None
+    assert fates(report) == (4, 2, 0, 0, 2)
+    assert report.errors == tmp_path / "import" / "cases.errors.csv"
     assert report.errors.read_bytes().startswith(b"\xef\xbb\xbf")
     assert stat.S_IMODE(report.errors.stat().st_mode) == 0o600
     header, one, two = csv.reader(report.errors.read_text(encoding="utf-8-sig").splitlines())
@@ -167,7 +175,7 @@ def test_without_errors_there_is_no_error_file(tmp_path: Path) -> None:
     run(tmp_path, sheet(tmp_path, [line(1, dept="没有的局")]), Log())
     report = run(tmp_path, sheet(tmp_path, [line(1)]), Log())
     assert report.errors is None
-    assert [file.suffix for file in (tmp_path / "import").iterdir()] == [".json", ".json"]
+    assert not list((tmp_path / "import").glob("*.errors.csv*"))
 
 
 def test_errors_of_rows_before_an_interruption_are_still_told(tmp_path: Path) -> None:
@@ -176,20 +184,23 @@ def test_errors_of_rows_before_an_interruption_are_still_told(tmp_path: Path) ->
     log.flush = _fail_second(log.flush)  # type: ignore[method-assign]
     with pytest.raises(NotPublishedError):
         run(tmp_path, path, log)
-    assert run(tmp_path, path, Log()).unmapped == 1
+    assert run(tmp_path, path, Log()).counts.unmapped == 1
 
 
 def test_a_dry_run_sends_and_keeps_nothing(tmp_path: Path) -> None:
     path, log = sheet(tmp_path, [line(0), line(1, dept="没有的局")]), Log()
     report = run(tmp_path, path, log, dry_run=True)
-    assert (report.rows, report.published, report.unmapped) == (2, 0, 1)
-    assert [file.name for file in (tmp_path / "import").iterdir()] == ["cases.errors.csv"]
+    assert fates(report) == (2, 0, 0, 0, 1)
+    assert {file.name for file in (tmp_path / "import").iterdir()} == {
+        "cases.errors.csv",
+        "cases.remarks.csv",
+    }
     assert log.kept == []
 
 
 def test_the_standing_is_ours_alone(tmp_path: Path) -> None:
     run(tmp_path, sheet(tmp_path, [line(0)]), Log())
-    (file,) = (tmp_path / "import").iterdir()
+    (file,) = (tmp_path / "import").glob("*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert state.read(file, Standing) is not None
@@ -236,10 +247,15 @@ def test_the_command_says_what_came_of_it(tmp_path: Path, monkeypatch: pytest.Mo
     words = ["import", "cases", "--source", "department-excel", "--dry-run", "--shift", "10d", str(path)]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1
-    assert "2 rows, nothing published (--dry-run), 1 not mapped" in result.stdout
+    assert (
+        "2 rows, nothing published (--dry-run), 1 would be, 0 duplicate in the file, 1 not mapped"
+        in result.stdout
+    )
     assert "times: moved by 10 days" in result.stdout
     assert str(tmp_path / "import" / "cases.errors.csv") in result.stderr
     result = CliRunner().invoke(app, ["import", "cases", "--source", "nonsense", str(path)])
     assert isinstance(result.exception, CannotImportError), "the root of the command line prints its sentence"
-    assert "known are department-excel" in str(result.exception)
-    assert "municipal-permit: building permits" in CliRunner().invoke(app, ["import", "sources"]).stdout
+    assert "known are compact-times, department-excel" in str(result.exception)
+    assert (
+        "municipal-permit (cases): building permits" in CliRunner().invoke(app, ["import", "sources"]).stdout
+    )

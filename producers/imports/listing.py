@@ -1,39 +1,49 @@
-"""The error file: the rows that could not be read, what is wrong with each, and its cells. Excel opens it."""
+"""A list of rows for officers: which row, which column, what is wrong with it, and its cells. Excel opens it."""
 
 import csv
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from producers.errors import Unmapped
 from producers.imports.rows import SURPLUS
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BEYOND = "表头以外"
+HIDDEN = "（不显示）"
 
 
-class Refusals:
-    """A context manager. Leaving it puts the file in its place; without a refusal, an old file of the name goes.
+class Listing:
+    """A context manager. Leaving it puts the file in its place; without a row, an old file of the name goes.
 
-    When an error passes through, the file stays as it was: the next run reads all rows again.
+    Cells of `hidden` columns are not shown: they are personal. When an error passes through, the file stays as it was: the
+    next run reads all rows again.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, hidden: Container[str] = ()) -> None:
         self.file = file
         self.rows = 0
+        self._hidden = hidden
         self._draft = file.with_name(file.name + ".new")
         self._out: IO[str] | None = None
         self._writer: Any = None
 
-    def add(self, number: int, unmapped: Unmapped, row: dict[str, str]) -> None:
-        """One row more. `number` is its line in the sheet."""
+    def add(self, number: int, column: str, message: str, row: dict[str, str]) -> None:
+        """One row more. `number` is its line in the sheet; `column` is empty if it is the row as a whole."""
         if self._out is None:
             self._begin([name for name in row if name != SURPLUS])
         self.rows += 1
-        cells = [cell for name, cell in row.items() if name != SURPLUS]
-        self._write([str(number), unmapped.column, unmapped.message, *cells, row.get(SURPLUS, "")])
+        cells = [self._shown(name, cell) for name, cell in row.items() if name != SURPLUS]
+        self._write([str(number), column, message, *cells, row.get(SURPLUS, "")])
+
+    @property
+    def placed(self) -> Path | None:
+        """The file, if there is something in it."""
+        return self.file if self.rows else None
+
+    def _shown(self, name: str, cell: str) -> str:
+        return HIDDEN if cell and name in self._hidden else cell
 
     def _begin(self, columns: Iterable[str]) -> None:
         self._draft.unlink(missing_ok=True)

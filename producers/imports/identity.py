@@ -1,0 +1,22 @@
+"""The reviewer's identity: sealed as soon as its row is read, before anything is stored or sent."""
+
+from pipeline.sealing import Sealer
+from pipeline.settings import Seal
+from producers.errors import CannotImportError
+from schemas.events import Reviewer, ReviewEvent
+
+
+def sealer_of(seal: Seal) -> Sealer:
+    """Raises CannotImportError if the settings hold no key."""
+    try:
+        return Sealer(seal)
+    except ValueError as error:
+        raise CannotImportError(f"{error}; without it no reviewer's identity is imported") from None
+
+
+def seal(event: ReviewEvent, sealer: Sealer) -> None:
+    """Replace the identity in clear by a sealed one, and mark it. Changes the event."""
+    if isinstance(event.reviewer, Reviewer):
+        name, phone, id_number = event.reviewer.name, event.reviewer.phone, event.reviewer.id_number
+        event.reviewer = sealer.seal_reviewer(str(event.event_id), name, phone, id_number)
+        event.reviewer_mark = sealer.mark(phone or id_number)
