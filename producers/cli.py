@@ -9,11 +9,13 @@ import typer
 from producers.devices.cli import app as devices
 from producers.dlq.cli import app as dlq
 from producers.imports.cli import app as importing
+from producers.qr.cli import app as tokens
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(importing, name="import")
 app.add_typer(dlq, name="dlq")
 app.add_typer(devices, name="device")
+app.add_typer(tokens, name="token")
 
 
 @app.command()

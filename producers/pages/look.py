@@ -58,10 +58,14 @@ class Look:
     ) -> Response:
         """The page of this template, compressed if the browser reads that: then it fits into what a server sends unasked (14 kB)."""
         said = self.headers | {"Vary": "Accept-Encoding"} | dict(headers or {})
-        page = self._templates.get_template(name).render(**context).encode()
+        page = self.text(name, context).encode()
         if "gzip" in request.headers.get("accept-encoding", ""):
             page, said["Content-Encoding"] = gzip.compress(page, GZIP_LEVEL), "gzip"
         return HTMLResponse(page, status, said)
+
+    def text(self, name: str, context: Mapping[str, Any]) -> str:
+        """The template with everything filled in."""
+        return self._templates.get_template(name).render(**context)
 
 
 def _inside(files: Sequence[Path]) -> Markup:

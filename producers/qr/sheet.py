@@ -1,0 +1,81 @@
+"""The A4 sheet of a hall: a card for each window, to be printed, cut and put up."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from producers.errors import InputError
+from producers.pages.look import Look
+from producers.pages.words import day
+from producers.qr.codes import link, svg
+from producers.tokens import Kind, Place, Tokens, new_id
+
+HERE = Path(__file__).parent
+COLUMNS = ("window_code", "name", "dept_code")
+MAX_NAME = 40
+"""Characters that fit on a card in large type."""
+
+
+class Hall(NamedTuple):
+    """Whose windows they are; `name` as it is printed."""
+
+    code: str
+    name: str
+
+
+class Card(NamedTuple):
+    """What is printed for one window."""
+
+    name: str
+    svg: Markup
+
+
+def windows(path: Path) -> list[Place]:
+    """The windows of a CSV file (UTF-8; `window_code,name` and perhaps `dept_code`). Raises InputError with the row."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as CSV in UTF-8 ({type(error).__name__})") from None
+    if not rows:
+        raise InputError(f"{path} has no windows: a header {','.join(COLUMNS)}, then a line for each")
+    return [_window(path, number, row) for number, row in enumerate(rows, start=2)]
+
+
+def _window(path: Path, number: int, row: dict[str, str | None]) -> Place:
+    window_code, name, dept_code = ((row.get(column) or "").strip() for column in COLUMNS)
+    if not window_code or not name:
+        raise InputError(f"{path}, row {number}: window_code and name are needed")
+    if len(name) > MAX_NAME:
+        raise InputError(f"{path}, row {number}: the name has more than {MAX_NAME} characters")
+    return Place(token_id=new_id(), kind=Kind.WINDOW, name=name, dept_code=dept_code, window_code=window_code)
+
+
+def cards(tokens: Tokens, url: str, hall: Hall, places: Iterable[Place], expires: datetime) -> list[Card]:
+    """A card for each window, with a token of its own."""
+    return [
+        Card(place.name, Markup(svg(link(url, tokens.make(_in(hall, place), expires)))))  # noqa: S704  segno's drawing
+        for place in places
+    ]
+
+
+def sheet(hall: Hall, printed: Sequence[Card], expires: datetime, zone: ZoneInfo) -> str:
+    """The page to print: HTML that needs nothing else. Pure but for the template."""
+    context = {"hall": hall, "cards": printed, "until": day(expires, zone)}
+    return Look(HERE).text("sheet.html", context)
+
+
+def _in(hall: Hall, place: Place) -> Place:
+    return Place(
+        token_id=place.token_id,
+        kind=place.kind,
+        name=place.name,
+        dept_code=place.dept_code,
+        hall_code=hall.code,
+        window_code=place.window_code,
+    )
