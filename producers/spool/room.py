@@ -9,6 +9,8 @@ from producers.spool.tables import FILE, PAGE_BYTES, WAL_PAGES
 
 LEAST_WAL_PAGES = 8
 RESERVE_BYTES = 4 * 2**20
+INDEX_BYTES = 32_768
+"""The journal's index and the small files beside it."""
 ROW_BYTES = 160
 """What a row costs beside its texts: cells, page headers, its place in the index."""
 
@@ -48,12 +50,12 @@ class Room:
     def used(self, connection: sqlite3.Connection) -> int:
         """Bytes of the database's pages in use and of its journal."""
         pages, free = _pages(connection)
-        return (pages - free) * PAGE_BYTES + self._wal_bytes()
+        return (pages - free) * PAGE_BYTES + self._wal_bytes() + INDEX_BYTES
 
     def left(self, connection: sqlite3.Connection) -> int:
         """Bytes that new rows may take; below 0 when even the reserve is touched."""
         pages, free = _pages(connection)
-        used = (pages - free) * PAGE_BYTES + max(self._wal_bytes(), self._bounds.wal_bytes)
+        used = (pages - free) * PAGE_BYTES + max(self._wal_bytes(), self._bounds.wal_bytes) + INDEX_BYTES
         disk = os.statvfs(self._folder)
         on_disk = disk.f_bavail * disk.f_frsize + free * PAGE_BYTES - self._bounds.wal_bytes
         return min(self._bounds.max_bytes - used, on_disk) - self._bounds.reserve

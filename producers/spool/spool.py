@@ -1,5 +1,6 @@
 """The spool: one folder, one process. Append first; what is appended is on disk, in order, until it is sent."""
 
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -62,7 +63,8 @@ class Spool:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder, self._clock, self._max_bytes = folder, clock, max_bytes
+        self._folder, self._clock = folder, clock
+        self._bounds = Bounds.of(min(max_bytes, shutil.disk_usage(folder).total))
         self._keep_sent, self._keep_nonces = _ms(keep_sent), _ms(keep_nonces)
         self._appended = self._sent = self._refused = 0
         self.more = threading.Event()
@@ -70,10 +72,11 @@ class Spool:
         with ExitStack() as opened:
             opened.callback(Lock(folder).release)
             mend(folder, clock())
-            self._open(Bounds.of(max_bytes), opened)
+            self._open(opened)
             self._opened = opened.pop_all()
 
-    def _open(self, bounds: Bounds, opened: ExitStack) -> None:
+    def _open(self, opened: ExitStack) -> None:
+        bounds = self._bounds
         connection = writer(self._folder, bounds.wal_pages)
         opened.callback(connection.close)
         store, self._told, self._room = Store(connection), HighWater(self._folder), Room(self._folder, bounds)
@@ -142,7 +145,7 @@ class Spool:
         now = self._now()
         before, nonces_before = now - self._keep_sent, now - self._keep_nonces
         self._call(lambda store: store.forget_nonces(nonces_before))
-        while self._call(lambda store: store.forget_run(before)):
+        while self._call(lambda store: store.forget_sent(before)):
             pass
 
     def find(self, event_id: str) -> FoundIn | None:
@@ -159,7 +162,7 @@ class Spool:
         return Stats(
             pending=pending,
             used_bytes=self._reading.used(self._room),
-            max_bytes=self._max_bytes,
+            max_bytes=self._bounds.max_bytes,
             oldest_seconds=self._oldest_seconds(),
             appended=self._appended,
             sent=self._sent,

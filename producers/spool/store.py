@@ -8,6 +8,8 @@ from producers.spool.record import Packed
 
 Event = tuple[str, str]
 """`event_id` and digest: what makes two rows the same event."""
+FORGET_ROWS = 100
+"""At a time: a small step, because what it changes goes through the journal, and appends wait for it."""
 _INSERT = "insert into record (seq, event_id, digest, received, packed, crc) values (?, ?, ?, ?, ?, ?)"
 
 
@@ -97,17 +99,21 @@ class Store:
         """This row is never sent, and never forgotten."""
         self.connection.execute("insert or ignore into refused values (?, ?, ?)", (seq, reason, now))
 
-    def forget_run(self, before: int | None) -> bool:
-        """Delete the rows of the oldest run, if it was sent before this time (ms; None: whenever). False if there is none."""
+    def forget_sent(self, before: int | None) -> bool:
+        """Delete the oldest sent rows, some of one run, if they were sent before this time (ms; None: whenever).
+
+        False if there are none.
+        """
         run = self.connection.execute("select first, last, sent from run order by last limit 1").fetchone()
         if run is None or (before is not None and run[2] >= before):
             return False
-        first, last, _ = run
+        first, last = run[0], min(run[0] + FORGET_ROWS - 1, run[1])
         self.connection.execute(
             "delete from record where seq between ? and ? and seq not in (select seq from refused)",
             (first, last),
         )
-        self.connection.execute("delete from run where last = ?", (last,))
+        self.connection.execute("update run set first = ? where last = ?", (last + 1, run[1]))
+        self.connection.execute("delete from run where first > last")
         return True
 
     def _place(self, seq: int) -> None:

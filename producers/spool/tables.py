@@ -43,6 +43,9 @@ def writer(folder: Path, wal_pages: int) -> sqlite3.Connection:
     connection.execute("pragma synchronous=full")
     connection.execute(f"pragma wal_autocheckpoint={wal_pages}")
     connection.execute("pragma cache_size=-16384")
+    connection.execute(
+        "pragma secure_delete=off"
+    )  # some builds write zeros over what is deleted, through the journal
     return connection
 
 

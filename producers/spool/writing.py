@@ -60,7 +60,7 @@ class Writing:
         """Whether there is room; what was sent makes way, oldest first."""
         needed = sum(size(row) for row in rows)
         while self._room.left(self._store.connection) < needed:
-            if not self._store.forget_run(None):
+            if not self._store.forget_sent(None):
                 return False
         return True
 
