@@ -181,6 +181,17 @@ class Gateway(BaseModel):
     clock_skew_seconds: int = Field(300, ge=1, description="a signed request's time may differ by this much")
     address_per_minute: int = Field(60, ge=1, description="public calls of one address")
     token_per_minute: int = Field(10, ge=1, description="submits with one QR or case token of one address")
+    sms_webhook: SecretStr = Field(
+        SecretStr(""),
+        description="where invitations by text message are handed on, http(s)://…; empty: nowhere, the case's system sends them",
+    )
+
+    @field_validator("sms_webhook")
+    @classmethod
+    def _webhook_is_a_url(cls, webhook: SecretStr) -> SecretStr:
+        if webhook and not webhook.get_secret_value().startswith(("https://", "http://")):
+            raise ValueError("HCP_GATEWAY__SMS_WEBHOOK begins with neither https:// nor http://")
+        return webhook
 
     @property
     def url(self) -> str:

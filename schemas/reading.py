@@ -127,7 +127,7 @@ def _decode(kind: type[E], value: bytes) -> E:
         body = _any_json(value)  # what is wrong with a field counts only in well-formed JSON
         if "got `null`" in str(error):
             return _convert_without_nulls(kind, body)
-        raise _explain(error) from None
+        raise explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _not_json() from None
 
@@ -151,11 +151,11 @@ def _convert_without_nulls(kind: type[E], body: Any) -> E:
     try:
         return msgspec.convert(kept, kind)
     except msgspec.ValidationError as error:
-        raise _explain(error) from None
+        raise explain(error) from None
 
 
-def _explain(error: msgspec.ValidationError) -> Invalid:
-    """What msgspec says → our reason code; the sender's value is left out."""
+def explain(error: msgspec.ValidationError) -> Invalid:
+    """What msgspec says of a value → our reason code; the sender's value is left out. Pure."""
     words, _, path = str(error).partition(" - at `$")
     field = path.rstrip("`").lstrip(".") or "the value"
     if words.startswith("Object missing required field"):

@@ -166,6 +166,7 @@ ticket = Table(
     _time("due_at"),
     Column("provisional", Boolean, nullable=False, comment="due in a year without a published calendar"),
 )
+Index("ticket_event", ticket.c.event_id)
 
 counter = Table(
     "counter",

@@ -1,0 +1,126 @@
+"""POST /v1/invitations: the case's system asks for a link with which its citizen reviews one service."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from producers.devices.device import PLACE, Device
+from producers.gateway.errors import Forbidden
+from producers.gateway.guard import BODY, Auth, Guarded, Rate
+from producers.gateway.way_in import WayIn
+from producers.qr.codes import link
+from producers.qr.identity import phone
+from producers.qr.sms.outbox import Outbox
+from producers.tokens import INVITED, CaseToken
+from schemas.codes import Channel
+from schemas.events import CaseNo, Code, Reason, ServiceNo
+from schemas.reading import Invalid, explain
+
+PATH = "/v1/invitations"
+DAY = 86_400
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Invitation(msgspec.Struct):
+    """What is asked for. `expires_in`: seconds; `phone` goes with the channel sms alone, and is not kept once it is used."""
+
+    case_no: CaseNo
+    channel: Channel
+    service_no: ServiceNo = 1
+    dept_code: Annotated[str, msgspec.Meta(max_length=18)] = ""
+    item_code: Annotated[str, msgspec.Meta(max_length=36)] = ""
+    item_name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    hall_code: Code = ""
+    window_code: Code = ""
+    staff_id: Code = ""
+    expires_in: Annotated[int, msgspec.Meta(ge=60, le=366 * DAY)] = 30 * DAY
+    phone: Annotated[str, msgspec.Meta(max_length=32)] = ""
+
+
+class Invited(msgspec.Struct):
+    """The answer. `sms`: queued, sent_before (one token, one message), or not_sent: the asking system sends the link itself."""
+
+    token: str
+    url: str
+    expires_at: datetime
+    sms: Literal["queued", "sent_before", "not_sent"]
+
+
+class Invitations:
+    """The endpoint. `outbox` is None where no webhook is set."""
+
+    def __init__(self, way_in: WayIn, outbox: Outbox | None) -> None:
+        self._way_in, self._outbox = way_in, outbox
+
+    async def invite(self, request: Request) -> Response:
+        """Make a token for one service of a case. Raises Invalid, Forbidden."""
+        asked = _asked(await request.body())
+        claims = self._claims(request.state.device, asked)
+        expires = self._way_in.clock() + timedelta(seconds=asked.expires_in)
+        token = self._way_in.tokens.make(claims, expires)
+        url = link(self._way_in.settings.gateway.url, token)
+        said = await asyncio.to_thread(self._send, asked, claims.token_id, url, expires)
+        return Response(_encode(Invited(token, url, expires, said)), 201, media_type="application/json")
+
+    def _claims(self, device: Device, asked: Invitation) -> CaseToken:
+        place = _place(device, asked)
+        return CaseToken(
+            token_id=self._way_in.tokens.case_id(asked.case_no, asked.service_no),
+            case_no=asked.case_no,
+            service_no=asked.service_no,
+            channel=asked.channel,
+            name=asked.item_name,
+            item_code=asked.item_code,
+            staff_id=asked.staff_id,
+            **place,
+        )
+
+    def _send(
+        self, asked: Invitation, token_id: str, url: str, expires: datetime
+    ) -> Literal["queued", "sent_before", "not_sent"]:
+        """Have the link sent, if it was asked for and can be. Blocks on the disk."""
+        number = phone(asked.phone)
+        if asked.channel is not Channel.SMS or not number or self._outbox is None:
+            return "not_sent"
+        return "queued" if self._outbox.add(token_id, number, url, expires) else "sent_before"
+
+
+def _asked(body: bytes) -> Invitation:
+    try:
+        asked = msgspec.json.decode(body, type=Invitation)
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
+    if asked.channel not in INVITED:
+        raise Invalid(Reason.UNKNOWN_VALUE, "channel is none for which citizens are invited")
+    if asked.phone and not phone(asked.phone):
+        raise Invalid(Reason.OUT_OF_RANGE, "phone is no phone number")
+    return asked
+
+
+def _place(device: Device, asked: Invitation) -> dict[str, str]:
+    """The codes of the place; a system speaks for its own alone. Raises Forbidden."""
+    if device.kind != "system":
+        raise Forbidden("foreign_kind", "type", "a terminal invites nobody")
+    for field in PLACE:
+        own, said = getattr(device, field), getattr(asked, field)
+        if own and said and said != own:
+            raise Forbidden("foreign_place", field, f"{field} is not the device's own")
+    return {field: getattr(device, field) or getattr(asked, field) for field in PLACE}
+
+
+def routes(way_in: WayIn, outbox: Outbox | None) -> list[BaseRoute]:
+    """Its route."""
+    invitations = Invitations(way_in, outbox)
+    return [
+        Guarded(
+            way_in, PATH, invitations.invite, auth=Auth.SIGNED, rate=Rate.NONE, body=BODY, methods=["POST"]
+        )
+    ]

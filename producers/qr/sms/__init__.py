@@ -1,0 +1,1 @@
+"""Invitations by text message: kept on disk, sealed, until the county's sender of messages has taken them."""

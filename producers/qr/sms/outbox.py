@@ -1,0 +1,100 @@
+"""The outbox of text messages: kept first, then handed to the webhook, again and again until it takes them or they expire."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from pipeline.sealing import CannotOpen, Sealer
+from producers.qr.sms.store import Due, Store
+from producers.qr.sms.webhook import Message, NotTaken, post
+
+TEXT = "【眉县政务服务】您办理的业务已有结果，请您评价：{url}"
+FIRST_SECONDS, MOST_SECONDS = 5.0, 600.0
+"""After a failed try, and doubled after each further one up to the most."""
+A_ROUND = 50
+IDLE_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """A file in `folder`, and between `start` and `stop` a thread that empties it.
+
+    `add` may be called from any thread. A message is handed over at least once: its id tells copies apart.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        webhook: str,
+        sealer: Sealer,
+        clock: Callable[[], datetime],
+        hand_over: Callable[[str, Message], None] = post,
+    ) -> None:
+        self._store, self._webhook, self._sealer = Store(folder), webhook, sealer
+        self._clock, self._hand_over = clock, hand_over
+        self._more, self._stopping = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, token_id: str, phone: str, url: str, expires: datetime) -> bool:
+        """Keep a message; False if this token's message is kept, or was sent, already. Blocks on the disk."""
+        message = Message(token_id, phone, url, TEXT.format(url=url))
+        sealed = self._sealer.seal(msgspec.json.encode(message), "sms", token_id)
+        added = self._store.add(token_id, sealed, self._now(), expires.timestamp())
+        self._more.set()
+        return added
+
+    def waiting(self) -> int:
+        """How many are not handed over."""
+        return self._store.waiting()
+
+    def start(self) -> None:
+        """Hand over from now on, in a thread."""
+        self._thread = threading.Thread(target=self._run, name="sms", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close the file. Blocks for one try at most; what is left goes at the next start."""
+        self._stopping.set()
+        self._more.set()
+        if self._thread:
+            self._thread.join()
+        self._store.close()
+
+    def hand_over_due(self) -> int:
+        """One round: everything that is due, once. Returns how many were taken. Blocks on the webhook."""
+        now = self._now()
+        if given_up := self._store.forget(now):
+            log.warning("sms_expired", extra={"count": given_up})
+        due = self._store.due(now, A_ROUND)
+        return sum(self._try(one, now) for one in due if not self._stopping.is_set())
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._more.clear()
+            try:
+                taken = self.hand_over_due()
+            except sqlite3.Error as error:
+                log.warning("sms_store_failed", extra={"error": type(error).__name__})
+                taken = 0
+            if not taken:
+                self._more.wait(IDLE_SECONDS)
+
+    def _try(self, one: Due, now: float) -> bool:
+        try:
+            opened = self._sealer.open(one.sealed, "sms", one.token_id)
+            self._hand_over(self._webhook, msgspec.json.decode(opened, type=Message))
+        except (NotTaken, CannotOpen) as error:
+            log.warning("sms_not_taken", extra={"why": str(error), "tries": one.tries + 1})
+            self._store.failed(one.token_id, now + min(FIRST_SECONDS * 2**one.tries, MOST_SECONDS))
+            return False
+        self._store.sent(one.token_id)
+        return True
+
+    def _now(self) -> float:
+        return self._clock().timestamp()
