@@ -5,7 +5,11 @@ class InputError(Exception):
     """Expected: a command prints its sentence, without a traceback, and ends with 1."""
 
 
-class NotPublishedError(InputError):
+class RetryLaterError(InputError):
+    """Something outside is away. Who runs on for ever tries again later; who does one thing ends with the sentence."""
+
+
+class NotPublishedError(RetryLaterError):
     """A record that Kafka did not acknowledge. Sending it again is safe: the event id tells the copies apart."""
 
 
@@ -27,6 +31,10 @@ class CannotImportError(InputError):
 
 class AlreadyImportedError(CannotImportError):
     """The whole file is on the log: there is nothing to do."""
+
+
+class SourceAwayError(RetryLaterError):
+    """A foreign database that does not answer."""
 
 
 class DeadLetterError(InputError):

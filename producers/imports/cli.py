@@ -64,3 +64,33 @@ def sources() -> None:
 
     for name, mapping in known().items():
         typer.echo(f"{name} ({mapping.rows}s): {mapping.about}")
+
+
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Where files are put.", exists=True, file_okay=False)],
+    source: Source,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 5.0,
+    rest: Annotated[float, typer.Option(help="Seconds that a file must have stood still.", min=0)] = 10.0,
+    once: Annotated[bool, typer.Option("--once", help="What is there now, then end.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Import every file that is put into a folder, until told to stop: to done/, or to refused/ with what is wrong with it."""
+    from pipeline.settings import load
+    from producers.imports.known import load as mapping
+    from producers.imports.polling import poll, until_told
+    from producers.imports.watch import Watch, alone, importer
+
+    watching = Watch(folder, importer(load(), mapping(source), source), rest, dry_run=dry_run)
+
+    def look() -> None:
+        for taken in watching.look():
+            typer.echo("\n".join(taken.lines()))
+
+    with alone(folder), until_told() as stop:
+        if not (once or dry_run):
+            poll(look, every, stop, typer.echo)
+            return
+        look()
+        stop.wait(rest)
+        look()
