@@ -7,17 +7,16 @@ import msgspec
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
-from pipeline.ledger.copying import DELIMITER, NULL, array, copy_rows, insert, text, update, upsert_sums
+from pipeline.ledger.copying import copy_rows, insert, update, upsert_sums
+from pipeline.ledger.rows import REVIEW_COLUMNS, SERVICE_COLUMNS, review_row, service_row
 from pipeline.rules.fold import Change, Changes, review_id, review_state
 from pipeline.rules.measures import MEASURES, Tally
-from pipeline.rules.records import Entry, Place
+from pipeline.rules.records import Entry
 from pipeline.rules.tickets import Ticket
 from schemas.events import CaseEvent, ReviewEvent
 
 _SERVICE_KEY = ("case_no", "service_no")
 _REVIEW_KEY = (*_SERVICE_KEY, "review_no", "event_id", "digest")
-_SERVICE_COLUMNS = [column.name for column in tables.service.columns]
-_REVIEW_COLUMNS = [column.name for column in tables.review.columns]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,81 +35,12 @@ def write(cursor: Cursor, changes: Changes, stripe: int) -> None:
 
 def _services(cursor: Cursor, dossiers: Iterable[Change]) -> None:
     cased = [change for change in dossiers if change.dossier.key.case_no]
-    copy_rows(
-        cursor, tables.service, _SERVICE_COLUMNS, [_service_row(change) for change in cased if change.new]
+    new = [service_row(change) for change in cased if change.new]
+    later = [service_row(change) for change in cased if not change.new]
+    copy_rows(cursor, tables.service, SERVICE_COLUMNS, new)
+    update(
+        cursor, tables.service, _SERVICE_KEY, [dict(zip(SERVICE_COLUMNS, row, strict=True)) for row in later]
     )
-    update(cursor, tables.service, _SERVICE_KEY, [_service(change) for change in cased if not change.new])
-
-
-def _service(change: Change) -> dict[str, Any]:
-    """The row of a dossier."""
-    dossier, settled = change.dossier, change.settled
-    current = settled.current
-    event = current.event if current else None
-    place = current.place if current else Place(None, None, None)  # type: ignore[arg-type]  # a placeholder lies nowhere
-    return {
-        "case_no": dossier.key.case_no,
-        "service_no": dossier.key.service_no,
-        "placeholder": event is None,
-        "event_id": current.event_id if current else None,
-        "digest": current.digest if current else None,
-        "status": event.status.value if event else None,
-        "item_code": event.item_code if event else "",
-        "item_name": event.item_name if event else "",
-        "dept_code": event.dept_code if event else "",
-        "area_code": event.area_code if event else "",
-        "hall_code": event.hall_code if event else "",
-        "window_code": event.window_code if event else "",
-        "staff_id": event.staff_id if event else "",
-        "handling_mode": event.handling_mode.value if event else "",
-        "source": event.source if event else "",
-        "accepted_at": event.accepted_at if event else None,
-        "served_at": event.served_at if event else None,
-        "version_received_at": current.received_at if current else None,
-        "received_at": settled.received_at,
-        "topic": place.topic,
-        "partition": place.partition,
-        "offset": place.offset,
-        "flags": current.flags if current else (),
-        "versions": len(dossier.cases),
-        "reviews": len(dossier.reviews),
-        "disputed": settled.disputed,
-        "outcome": settled.outcome.value if settled.outcome else None,
-        "open_since": settled.open_since,
-    }
-
-
-def _service_row(change: Change) -> str:
-    """The same as a COPY row, for the many: a new service."""
-    dossier, settled, current = change.dossier, change.settled, change.settled.current
-    key = dossier.key
-    tail = (
-        f"{len(dossier.cases)}\x02{len(dossier.reviews)}\x02{'t' if settled.disputed else 'f'}\x02"
-        f"{settled.outcome.value if settled.outcome else NULL}\x02"
-        f"{settled.open_since.isoformat() if settled.open_since else NULL}"
-    )
-    if current is None or settled.received_at is None:
-        return f"{text(key.case_no)}\x02{key.service_no}\x02t{_NULL3}{_EMPTY9}{_NULL7}\x02{{}}\x02{tail}"
-    e, place = current.event, current.place
-    texts = (
-        f"{e.item_code}\x02{e.item_name}\x02{e.dept_code}\x02{e.area_code}\x02{e.hall_code}\x02"
-        f"{e.window_code}\x02{e.staff_id}\x02{e.handling_mode.value}\x02{e.source}"
-    )
-    return (
-        f"{text(key.case_no)}\x02{key.service_no}\x02f\x02{text(current.event_id)}\x02{current.digest}\x02{e.status.value}\x02"
-        f"{text(texts)}\x02{e.accepted_at.isoformat() if e.accepted_at else NULL}\x02{e.served_at.isoformat()}\x02"
-        f"{current.received_at.isoformat()}\x02{settled.received_at.isoformat()}\x02"
-        f"{place.topic}\x02{place.partition}\x02{place.offset}\x02{_flags(current.flags)}\x02{tail}"
-    )
-
-
-_NULL3 = (DELIMITER + NULL) * 3
-_EMPTY9 = DELIMITER * 9
-_NULL7 = (DELIMITER + NULL) * 7
-
-
-def _flags(flags: tuple[str, ...]) -> str:
-    return text(array(flags)) if flags else "{}"
 
 
 def _versions(cursor: Cursor, dossiers: Iterable[Change]) -> None:
@@ -151,28 +81,11 @@ def _reviews(cursor: Cursor, dossiers: Iterable[Change]) -> None:
             state = review_state(entry, change.settled)
             known = change.stored.get(review_id(entry)) if change.stored else None
             if known is None:
-                new.append(_review_row(entry, effective=state.effective))
+                new.append(review_row(entry, effective=state.effective))
             elif known != state:
                 later.append(_review_update(entry, effective=state.effective))
-    copy_rows(cursor, tables.review, _REVIEW_COLUMNS, new)
+    copy_rows(cursor, tables.review, REVIEW_COLUMNS, new)
     update(cursor, tables.review, _REVIEW_KEY, later)
-
-
-def _review_row(entry: Entry[ReviewEvent], *, effective: bool) -> str:
-    """A COPY row of a new review."""
-    e, place = entry.event, entry.place
-    objects = (
-        f"{e.comment}\x02{e.submitted_at.isoformat()}\x02{entry.received_at.isoformat()}\x02{e.dept_code}\x02{e.item_code}\x02"
-        f"{e.hall_code}\x02{e.window_code}\x02{e.staff_id}\x02{e.device_id}"
-    )
-    return (
-        f"{text(e.case_no or '')}\x02{e.service_no}\x02{e.review_no}\x02{text(entry.event_id)}\x02{entry.digest}\x02"
-        f"{'t' if effective else 'f'}\x02{e.satisfaction}\x02{e.channel.value}\x02"
-        f"{text(array(e.reason_codes)) if e.reason_codes else '{}'}\x02{text(objects)}\x02"
-        f"{NULL if e.device_seq is None else e.device_seq}\x02{e.device_prev or NULL}\x02{'t' if e.real_name else 'f'}\x02"
-        f"{e.reviewer or NULL}\x02{text(e.reviewer_mark)}\x02{place.topic}\x02{place.partition}\x02{place.offset}\x02"
-        f"{_flags(entry.flags)}\x02{entry.sent_digest or NULL}"
-    )
 
 
 def _review_update(entry: Entry[ReviewEvent], *, effective: bool) -> dict[str, Any]:

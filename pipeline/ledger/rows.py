@@ -1,0 +1,47 @@
+"""The rows of the two large tables, as tuples in the order of their columns: most of what is written."""
+
+from pipeline.ledger import tables
+from pipeline.ledger.copying import Row, array
+from pipeline.rules.fold import Change
+from pipeline.rules.records import Entry
+from schemas.events import CaseEvent, ReviewEvent
+
+SERVICE_COLUMNS = [column.name for column in tables.service.columns]
+REVIEW_COLUMNS = [column.name for column in tables.review.columns]
+_NOTHING_OF_A_CASE = (*[None] * 3, *[""] * 9, *[None] * 7, "{}")
+"""From `event_id` to `flags`, of a placeholder."""
+
+
+def service_row(change: Change) -> Row:
+    """The row of a dossier."""
+    dossier, settled = change.dossier, change.settled
+    current = settled.current
+    return (
+        dossier.key.case_no, dossier.key.service_no, current is None,
+        *(_NOTHING_OF_A_CASE if current is None else _case_part(current, settled.received_at)),
+        len(dossier.cases), len(dossier.reviews), settled.disputed, settled.outcome, settled.open_since,
+    )  # fmt: skip
+
+
+def _case_part(current: Entry[CaseEvent], received_at: object) -> Row:
+    e, place = current.event, current.place
+    return (
+        current.event_id, current.digest, e.status, e.item_code, e.item_name, e.dept_code, e.area_code,
+        e.hall_code, e.window_code, e.staff_id, e.handling_mode, e.source, e.accepted_at, e.served_at,
+        current.received_at, received_at, place.topic, place.partition, place.offset, _flags(current.flags),
+    )  # fmt: skip
+
+
+def review_row(entry: Entry[ReviewEvent], *, effective: bool) -> Row:
+    """The row of a review."""
+    e, place = entry.event, entry.place
+    return (
+        e.case_no or "", e.service_no, e.review_no, entry.event_id, entry.digest, effective, e.satisfaction, e.channel,
+        _flags(e.reason_codes), e.comment, e.submitted_at, entry.received_at, e.dept_code, e.item_code, e.hall_code,
+        e.window_code, e.staff_id, e.device_id, e.device_seq, e.device_prev, e.real_name, e.reviewer or None,
+        e.reviewer_mark, place.topic, place.partition, place.offset, _flags(entry.flags), entry.sent_digest,
+    )  # fmt: skip
+
+
+def _flags(texts: tuple[str, ...] | list[str]) -> str:
+    return array(texts) if texts else "{}"
