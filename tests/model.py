@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import astuple
+
 from pipeline.rules.fold import Arrival
 from schemas.events import CaseEvent
 
@@ -27,7 +29,9 @@ class Model:
         """Take one arrival in."""
         event = arrival.entry.event
         natural = "case" if isinstance(event, CaseEvent) else event.review_no
-        self.copies[(*arrival.key, natural, arrival.entry.event_id, arrival.entry.digest)].append(arrival)
+        self.copies[(*astuple(arrival.key), natural, arrival.entry.event_id, arrival.entry.digest)].append(
+            arrival
+        )
 
     def received(self, identity: tuple[Any, ...]) -> datetime:
         """The least of all copies."""

@@ -7,7 +7,7 @@ feed. Stored text holds no other control character (`schemas.reading.clean_text`
 import io
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -24,8 +24,9 @@ _ESCAPED = re.compile(rb"\\.")
 _encoder = msgspec.json.Encoder()
 
 
-def array(values: Iterable[str]) -> str:
-    """An array literal of texts."""
+@lru_cache(maxsize=4096)
+def array(values: tuple[str, ...]) -> str:
+    """An array literal of texts, which are flags or codes: there are few of them."""
     return (
         "{" + ",".join('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values) + "}"
     )
@@ -66,7 +67,7 @@ def _literal(value: Any) -> Any:
     if isinstance(value, bytes):
         return binary(value)
     if isinstance(value, (list, tuple)):
-        return array(value)
+        return array(tuple(value))
     return value
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
@@ -91,9 +92,8 @@ def _arrive(
     kind: type[CaseEvent] | type[ReviewEvent], portion: Portion, record: Record, value: bytes, sealer: Sealer
 ) -> tuple[Arrival, bytes]:
     """The event of a record, and its bytes as they may be kept: with the reviewer sealed."""
-    appended_at = EPOCH + timedelta(milliseconds=record.timestamp)
-    ce_id, resent_at = _headers(record)
-    got: Received[Any] = read(kind, value, appended_at, ce_id, resent_at)
+    ce_id, resent_at = _headers(record) if record.headers else (None, None)
+    got: Received[Any] = read(kind, value, _appended_at(record.timestamp), ce_id, resent_at)
     flags, sent_digest = got.flags, None
     if kind is ReviewEvent:
         if got.event.device_seq is not None:
@@ -107,6 +107,12 @@ def _arrive(
     place = Place(portion.topic, portion.partition, record.offset)
     entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags, sent_digest)
     return Arrival(key_of(got.event, got.event_id), entry), value
+
+
+@lru_cache(maxsize=1024)
+def _appended_at(timestamp: int) -> datetime:
+    """All records that came to the log in one batch have one."""
+    return EPOCH + timedelta(milliseconds=timestamp)
 
 
 def _headers(record: Record) -> tuple[str | None, str | None]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from msgspec.structs import asdict
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -185,7 +186,7 @@ def _block_row(one: Decoded, topic_id: str) -> dict[str, Any]:
 
 def _dead_row(dead: DeadLetter, topic_id: str) -> dict[str, Any]:
     return {
-        **dead.place._asdict(),
+        **asdict(dead.place),
         "topic_id": topic_id,
         "key": dead.record.key,
         "value": dead.value,

@@ -28,7 +28,7 @@ def _case_part(current: Entry[CaseEvent], received_at: object) -> Row:
     return (
         current.event_id, current.digest, e.status, e.item_code, e.item_name, e.dept_code, e.area_code,
         e.hall_code, e.window_code, e.staff_id, e.handling_mode, e.source, e.accepted_at, e.served_at,
-        current.received_at, received_at, place.topic, place.partition, place.offset, _flags(current.flags),
+        current.received_at, received_at, place.topic, place.partition, place.offset, array(current.flags),
     )  # fmt: skip
 
 
@@ -37,11 +37,7 @@ def review_row(entry: Entry[ReviewEvent], *, effective: bool) -> Row:
     e, place = entry.event, entry.place
     return (
         e.case_no or "", e.service_no, e.review_no, entry.event_id, entry.digest, effective, e.satisfaction, e.channel,
-        _flags(e.reason_codes), e.comment, e.submitted_at, entry.received_at, e.dept_code, e.item_code, e.hall_code,
+        array(tuple(e.reason_codes)), e.comment, e.submitted_at, entry.received_at, e.dept_code, e.item_code, e.hall_code,
         e.window_code, e.staff_id, e.device_id, e.device_seq, e.device_prev, e.real_name, e.reviewer or None,
-        e.reviewer_mark, place.topic, place.partition, place.offset, _flags(entry.flags), entry.sent_digest,
+        e.reviewer_mark, place.topic, place.partition, place.offset, array(entry.flags), entry.sent_digest,
     )  # fmt: skip
-
-
-def _flags(texts: tuple[str, ...] | list[str]) -> str:
-    return array(texts) if texts else "{}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
@@ -68,7 +69,7 @@ def _version(entry: Entry[CaseEvent]) -> dict[str, Any]:
         "event_id": entry.event_id,
         "digest": entry.digest,
         "received_at": entry.received_at,
-        **entry.place._asdict(),
+        **asdict(entry.place),
         "flags": entry.flags,
         "event": _encode(event).decode(),
     }
@@ -78,11 +79,10 @@ def _reviews(cursor: Cursor, dossiers: Iterable[Change]) -> None:
     new, later = [], []
     for change in dossiers:
         for entry in change.dossier.reviews:
-            state = review_state(entry, change.settled)
             known = change.stored.get(review_id(entry)) if change.stored else None
             if known is None:
-                new.append(review_row(entry, effective=state.effective))
-            elif known != state:
+                new.append(review_row(entry, effective=change.settled.counts(entry)))
+            elif known != (state := review_state(entry, change.settled)):
                 later.append(_review_update(entry, effective=state.effective))
     copy_rows(cursor, tables.review, REVIEW_COLUMNS, new)
     update(cursor, tables.review, _REVIEW_KEY, later)
@@ -101,7 +101,7 @@ def _review_update(entry: Entry[ReviewEvent], *, effective: bool) -> dict[str, A
         "reviewer": event.reviewer,
         "reviewer_mark": event.reviewer_mark,
         "sent_digest": entry.sent_digest,
-        **entry.place._asdict(),
+        **asdict(entry.place),
         "flags": entry.flags,
     }
 

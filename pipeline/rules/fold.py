@@ -1,10 +1,11 @@
 """One batch, decided: what the ledger holds under its keys, and the events, in; what changes, out. No SQL."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
+
+from msgspec import Struct
 
 from pipeline.rules.measures import Tally, changed, tally
 from pipeline.rules.policy import Policy
@@ -19,14 +20,14 @@ FateCounts = dict[tuple[str, int], dict[Fate, int]]
 """(topic, partition) → how many records met which fate."""
 
 
-class Arrival(NamedTuple):
+class Arrival(Struct, frozen=True, gc=False):
     """A valid record and the key of the dossier it belongs to."""
 
     key: Key
     entry: AnyEntry
 
 
-class ReviewState(NamedTuple):
+class ReviewState(Struct, frozen=True, gc=False):
     """What later records can still change about a stored review."""
 
     received_at: datetime
@@ -35,16 +36,15 @@ class ReviewState(NamedTuple):
     effective: bool
 
 
-@dataclass(slots=True)
-class Change:
+class Change(Struct):
     """One touched dossier. `stored`, `opened`: its reviews and tickets as the ledger has them; `new`: it has nothing yet."""
 
     dossier: Dossier
     new: bool
-    stored: dict[ReviewId, ReviewState] = field(default_factory=dict)
-    opened: dict[UUID, Ticket] = field(default_factory=dict)
+    stored: dict[ReviewId, ReviewState] = {}
+    opened: dict[UUID, Ticket] = {}
     settled: Settled = None  # type: ignore[assignment]  # set when the last event of the batch is in
-    tickets: dict[UUID, Ticket] = field(default_factory=dict)
+    tickets: dict[UUID, Ticket] = {}
 
 
 @dataclass(slots=True)
@@ -61,7 +61,8 @@ def apply(held: Mapping[Key, Dossier], arrivals: Iterable[Arrival], policy: Poli
     touched: dict[Key, Change] = {}
     differences: Tally = {}
     fates: FateCounts = {}
-    for key, entry in arrivals:
+    for arrival in arrivals:
+        key, entry = arrival.key, arrival.entry
         change = touched.get(key)
         if change is None:
             change = touched[key] = _begin(key, held.get(key), differences, policy)
@@ -91,9 +92,7 @@ def review_id(entry: Entry[ReviewEvent]) -> ReviewId:
 
 def review_state(entry: Entry[ReviewEvent], settled: Settled) -> ReviewState:
     """How the ledger must show this review now."""
-    return ReviewState(
-        entry.received_at, entry.place, entry.flags, any(entry is e for e in settled.effective)
-    )
+    return ReviewState(entry.received_at, entry.place, entry.flags, settled.counts(entry))
 
 
 def _begin(key: Key, dossier: Dossier | None, differences: Tally, policy: Policy) -> Change:

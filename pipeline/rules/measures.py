@@ -65,7 +65,7 @@ def tally(dossier: Dossier, settled: Settled, policy: Policy, into: Tally, sign:
         counts[FOLLOW_UPS] += sign * (len(settled.effective) - (settled.first is not None))
         for entry in dossier.reviews:
             _count_record(counts, entry, policy, sign)
-            if not entry.is_default and entry not in settled.effective:
+            if not settled.counts(entry) and not entry.is_default:
                 counts[CONFLICTS] += sign
 
 
@@ -74,22 +74,23 @@ def changed(tallies: Mapping[CounterKey, list[int]]) -> Tally:
     return {key: counts for key, counts in tallies.items() if any(counts)}
 
 
-def _counts(into: Tally, key: CounterKey) -> list[int]:
-    counts = into.get(key)
+def _counts(into: Tally, key: tuple[date, str, str]) -> list[int]:
+    counts: list[int] | None = into.get(key)  # type: ignore[call-overload]  # equals a named tuple, and is made faster
     if counts is None:
-        counts = into[key] = [0] * len(MEASURES)
+        counts = [0] * len(MEASURES)
+        into[CounterKey(*key)] = counts
     return counts
 
 
-def _key(settled: Settled, policy: Policy) -> CounterKey:
+def _key(settled: Settled, policy: Policy) -> tuple[date, str, str]:
     if settled.current is not None:
         event = settled.current.event
-        return CounterKey(_day(event.served_at, policy), event.dept_code, event.handling_mode.value)
+        return _day(event.served_at, policy), event.dept_code, event.handling_mode
     return _review_key(settled.first or settled.effective[0], policy)
 
 
-def _review_key(entry: Entry[ReviewEvent], policy: Policy) -> CounterKey:
-    return CounterKey(_day(entry.event.submitted_at, policy), hinted_department(entry.event), "")
+def _review_key(entry: Entry[ReviewEvent], policy: Policy) -> tuple[date, str, str]:
+    return _day(entry.event.submitted_at, policy), hinted_department(entry.event), ""
 
 
 def _day(at: datetime, policy: Policy) -> date:

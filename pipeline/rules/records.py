@@ -1,14 +1,21 @@
-"""What the ledger keeps under one service: the versions of its case record and its reviews."""
+"""What the ledger keeps under one service: the versions of its case record and its reviews.
 
-from dataclasses import dataclass, field
+Structs of msgspec are made in a third of the time of data classes and named tuples, and each record needs five of them.
+"""
+
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from schemas.codes import Channel
 from schemas.events import CaseEvent, ReviewEvent
 
 E = TypeVar("E", CaseEvent, ReviewEvent)
+
+
+_BY_DEFAULT = Channel.DEFAULT
 
 
 class Fate(StrEnum):
@@ -21,7 +28,7 @@ class Fate(StrEnum):
     SKIPPED = "skipped"
 
 
-class Place(NamedTuple):
+class Place(Struct, frozen=True, order=True, gc=False):
     """Where a record lies in the log."""
 
     topic: str
@@ -29,8 +36,7 @@ class Place(NamedTuple):
     offset: int
 
 
-@dataclass(slots=True)
-class Entry(Generic[E]):
+class Entry(Struct, Generic[E], gc=False):
     """One event as the ledger keeps it: of all its copies, the one received first (then the least place)."""
 
     event: E
@@ -51,12 +57,12 @@ class Entry(Generic[E]):
             self.flags = tuple(sorted({*self.flags, *copy.flags}))
 
     @property
-    def is_default(self) -> bool:
-        """Whether this is a review by system default, that no citizen gave."""
-        return isinstance(self.event, ReviewEvent) and self.event.channel is Channel.DEFAULT
+    def is_default(self: "Entry[ReviewEvent]") -> bool:
+        """Whether this review was given by system default, and by no citizen."""
+        return self.event.channel is _BY_DEFAULT
 
 
-class Key(NamedTuple):
+class Key(Struct, frozen=True, order=True, gc=False):
     """A service's natural key; for a review without a case: no case number, and its event id."""
 
     case_no: str
@@ -64,13 +70,12 @@ class Key(NamedTuple):
     event_id: str = ""
 
 
-@dataclass(slots=True)
-class Dossier:
+class Dossier(Struct, gc=False):
     """All records under one key. `case_no` is empty for a review of a place or person without a case."""
 
     key: Key
-    cases: list[Entry[CaseEvent]] = field(default_factory=list)
-    reviews: list[Entry[ReviewEvent]] = field(default_factory=list)
+    cases: list[Entry[CaseEvent]] = []
+    reviews: list[Entry[ReviewEvent]] = []
 
     def admit_case(self, entry: Entry[CaseEvent]) -> Fate:
         """Take in a case record; a version more is stored, the same again is a duplicate."""

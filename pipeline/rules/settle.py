@@ -1,7 +1,8 @@
 """What is true of a service, from all its records: the same for any order and any number of their arrivals."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from pipeline.rules.policy import Policy
 from pipeline.rules.records import Dossier, Entry
@@ -9,8 +10,7 @@ from pipeline.rules.window import Outcome, outcome
 from schemas.events import CaseEvent, ReviewEvent
 
 
-@dataclass(slots=True)
-class Settled:
+class Settled(Struct, gc=False):
     """The truth about one dossier.
 
     `current`: the case version whose content holds; None if the case has not come (a placeholder).
@@ -27,24 +27,23 @@ class Settled:
     outcome: Outcome | None
     open_since: datetime | None
 
+    def counts(self, review: Entry[ReviewEvent]) -> bool:
+        """Whether this review of the dossier is effective."""
+        for entry in self.effective:  # noqa: SIM110  a generator costs five times as much, for every review
+            if entry is review:
+                return True
+        return False
+
 
 def settle(dossier: Dossier, policy: Policy) -> Settled:
     """Settle a dossier. Also flags events that share an id (`id_reused`). Pure but for those flags."""
     cases, reviews = dossier.cases, dossier.reviews
     if len(cases) > 1 or len(reviews) > 1:
         _flag_reused(dossier)
-    current = cases[0] if len(cases) == 1 else max(cases, key=_version_order, default=None)
-    received_at = (
-        current.received_at
-        if current and len(cases) == 1
-        else min((c.received_at for c in cases), default=None)
-    )
-    disputed = len(cases) > 1 and len({entry.event.dept_code for entry in cases}) > 1
     if not dossier.key.case_no:
         return Settled(None, None, None, reviews, disputed=False, outcome=None, open_since=None)
-    first = _effective(reviews, 1)
-    follow_up = _effective(reviews, 2) if len(reviews) > (first is not None) else None
-    effective = [entry for entry in (first, follow_up) if entry is not None]
+    current, received_at, disputed = _settle_cases(cases)
+    first, effective = _settle_reviews(reviews)
     return Settled(
         current,
         received_at,
@@ -54,6 +53,28 @@ def settle(dossier: Dossier, policy: Policy) -> Settled:
         _outcome(current, received_at, first, policy),
         _open(current, first),
     )
+
+
+def _settle_cases(cases: list[Entry[CaseEvent]]) -> tuple[Entry[CaseEvent] | None, datetime | None, bool]:
+    """Which version holds, the least time of receipt, whether departments dispute. Nearly always there is one version."""
+    if not cases:
+        return None, None, False
+    if len(cases) == 1:
+        return cases[0], cases[0].received_at, False
+    disputed = len({entry.event.dept_code for entry in cases}) > 1
+    return max(cases, key=_version_order), min(entry.received_at for entry in cases), disputed
+
+
+def _settle_reviews(
+    reviews: list[Entry[ReviewEvent]],
+) -> tuple[Entry[ReviewEvent] | None, list[Entry[ReviewEvent]]]:
+    """The effective first review, and all that are effective. Nearly always there is one review, and it is both."""
+    if not reviews:
+        return None, []
+    if len(reviews) == 1:
+        return reviews[0] if reviews[0].event.review_no == 1 else None, [*reviews]
+    first, follow_up = _effective(reviews, 1), _effective(reviews, 2)
+    return first, [entry for entry in (first, follow_up) if entry is not None]
 
 
 def _version_order(entry: Entry[CaseEvent]) -> tuple[datetime, str, str]:
@@ -67,8 +88,6 @@ def _review_order(entry: Entry[ReviewEvent]) -> tuple[bool, datetime, str, str]:
 
 
 def _effective(reviews: list[Entry[ReviewEvent]], review_no: int) -> Entry[ReviewEvent] | None:
-    if len(reviews) == 1:
-        return reviews[0] if reviews[0].event.review_no == review_no else None
     return min((r for r in reviews if r.event.review_no == review_no), key=_review_order, default=None)
 
 

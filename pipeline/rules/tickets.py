@@ -34,10 +34,12 @@ class Ticket(NamedTuple):
 
 def tickets(dossier: Dossier, settled: Settled, policy: Policy) -> dict[UUID, Ticket]:
     """The tickets of a dossier's bad reviews, also of conflicts and orphans, by id."""
-    bad = [entry for entry in dossier.reviews if entry.event.satisfaction in BAD_LEVELS]
-    return {
-        ticket.ticket_id: ticket for ticket in (_open(dossier.key, entry, settled, policy) for entry in bad)
-    }
+    opened = {}
+    for entry in dossier.reviews:
+        if entry.event.satisfaction in BAD_LEVELS:
+            ticket = _open(dossier.key, entry, settled, policy)
+            opened[ticket.ticket_id] = ticket
+    return opened
 
 
 def _open(key: Key, entry: Entry[ReviewEvent], settled: Settled, policy: Policy) -> Ticket:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import astuple
+
 from pipeline.ledger.verify import verify
 from pipeline.rules.fold import Arrival
 from pipeline.rules.measures import MEASURES
@@ -33,7 +35,7 @@ class Quick(Model):
     def read(self, arrival: Arrival) -> None:
         event = arrival.entry.event
         natural = "case" if isinstance(event, CaseEvent) else event.review_no
-        identity = (*arrival.key, natural, arrival.entry.event_id, arrival.entry.digest)
+        identity = (*astuple(arrival.key), natural, arrival.entry.event_id, arrival.entry.digest)
         self._index.setdefault((identity[:3], natural), {})[identity] = None
         super().read(arrival)
 

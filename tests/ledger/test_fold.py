@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import text
 
@@ -65,7 +66,7 @@ class Ledger:
             f"select next_offset from stream_position where topic = 'review' and partition = {partition}"
         )
         portion = Portion(Stream.REVIEW, "review", partition, offset, offset + len(arrivals), [])
-        placed = [a._replace(entry=copy.copy(a.entry)) for a in arrivals]
+        placed = [replace(a, entry=copy.copy(a.entry)) for a in arrivals]
         for arrival in placed:
             arrival.entry.place = Place("review", partition, arrival.entry.place.offset)
         self.folder.fold(self.connection, [Decoded(portion, placed, [], 0, b"")])

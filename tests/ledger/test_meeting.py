@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -109,7 +110,7 @@ def without_placeholder(cursor: Cursor, changes: Changes, stripe: int) -> None:
     waiting = [change for change in changes.dossiers if change.settled.current is None]
     others = [change for change in changes.dossiers if change.settled.current is not None]
     for change in waiting:
-        key, change.dossier.key = change.dossier.key, change.dossier.key._replace(case_no="")
+        key, change.dossier.key = change.dossier.key, replace(change.dossier.key, case_no="")
         write(cursor, Changes([change], {}, {}), stripe)
         change.dossier.key = key
     write(cursor, Changes(others, changes.tally, {}), stripe)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from pipeline.rules.fold import Arrival, Changes, apply, reunite
 from pipeline.rules.measures import MEASURES
@@ -68,7 +69,7 @@ def agree(memory: Memory, model: Model) -> None:
             assert settled.open_since == model.open_since((key.case_no, key.service_no, key.event_id))
         for ticket in tickets(dossier, settled, POLICY).values():
             review = ticket.review
-            opened[*key, review.event.review_no, review.event_id, review.digest] = (
+            opened[*astuple(key), review.event.review_no, review.event_id, review.digest] = (
                 ticket.dept_code,
                 ticket.opened_at,
             )
