@@ -3,12 +3,14 @@
 import csv
 import warnings
 import zipfile
+import zlib
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from producers.errors import CannotImportError
 
@@ -17,15 +19,20 @@ SURPLUS = ""
 _EXACT = 10**15
 """Excel keeps 15 digits of a number; of a longer one the rest is already lost."""
 _ENCODINGS = ("utf-8-sig", "gb18030")
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, LookupError, ValueError, TypeError,
+    AttributeError, ArithmeticError, NotImplementedError,
+)  # fmt: skip
 Cells = list[str]
 
 
-def rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def rows(path: Path, sheet: str | None = None) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row that is not blank, with its number. Reads as it goes. Raises CannotImportError.
 
-    A column without a heading is called `column <n>`. Cells missing at a row's end are empty.
+    Of a workbook: this sheet, or the only one with cells. A column without a heading is called `column <n>`. Cells missing
+    at a row's end are empty.
     """
-    with closing(_lines(path)) as lines:
+    with closing(_lines(path, sheet)) as lines:
         header = _header(path, next(lines, []))
         for number, cells in enumerate(lines, start=2):
             if any(cell.strip() for cell in cells):
@@ -43,7 +50,7 @@ def count(path: Path) -> int | None:
         raise CannotImportError(f"{path.name} has a header, but no rows")
     if _kind(path) == ".csv":
         return sum(1 for _ in rows(path))
-    with closing(_workbook(path)) as book:
+    with _workbook(path) as book:
         return (book.worksheets[0].max_row or 1) - 1 or None
 
 
@@ -54,8 +61,8 @@ def _kind(path: Path) -> str:
     return kind
 
 
-def _lines(path: Path) -> Generator[Cells, None, None]:
-    return _csv_lines(path) if _kind(path) == ".csv" else _xlsx_lines(path)
+def _lines(path: Path, sheet: str | None) -> Generator[Cells, None, None]:
+    return _csv_lines(path) if _kind(path) == ".csv" else _xlsx_lines(path, sheet)
 
 
 def _header(path: Path, cells: Cells) -> Cells:
@@ -110,24 +117,47 @@ def _delimiter(header: str) -> str:
     return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
 
 
-def _workbook(path: Path) -> Any:
-    from openpyxl import load_workbook
-
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Openpyxl checks nothing: a damaged workbook shows itself in whatever breaks first, also half way through."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about styles
-            return load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        yield
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not the workbook's
         raise CannotImportError(
-            f"{path.name} is no XLSX workbook ({error}): save it again as .xlsx"
+            f"{path.name} is no XLSX workbook, or a damaged one ({type(error).__name__}): save it again as .xlsx"
         ) from None
 
 
-def _xlsx_lines(path: Path) -> Generator[Cells, None, None]:
-    with closing(_workbook(path)) as book:
-        sheet = _only_sheet(path, book)
+@contextmanager
+def _workbook(path: Path) -> Iterator[Any]:
+    from openpyxl import load_workbook
+
+    with (
+        path.open("rb") as file,
+        _readable(path),
+    ):  # of a damaged file openpyxl leaves open what it opens itself
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles
+            book = load_workbook(file, read_only=True, data_only=True)
+        with closing(book):
+            yield book
+
+
+def _xlsx_lines(path: Path, title: str | None) -> Generator[Cells, None, None]:
+    with _workbook(path) as book:
+        sheet = _only_sheet(path, book) if title is None else _sheet(path, book, title)
         for cells in sheet.iter_rows(values_only=True):
             yield [_text(cell) for cell in cells]
+
+
+def _sheet(path: Path, book: Any, title: str) -> Any:
+    if title not in book.sheetnames:
+        raise CannotImportError(f"{path.name} has no sheet {title}")
+    sheet = book[title]
+    sheet.reset_dimensions()
+    return sheet
 
 
 def _only_sheet(path: Path, book: Any) -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from producers.errors import CannotImportError
@@ -123,3 +125,53 @@ def test_a_workbook_that_states_a_wrong_size_is_read_whole(tmp_path: Path) -> No
             lying.writestr(name, part.replace(b'ref="A1:B3"', b'ref="A1"'))
     assert [tuple(row.values()) for _, row in rows(path)] == [("1", "2"), ("3", "4")]
     assert count(path) is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_damaged_workbook_is_refused_or_read_and_never_a_defect_of_ours(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = workbook(tmp_path_factory.mktemp("damage"), [["a", "b"], [1, "x"], ["y", datetime(2026, 11, 2)]])
+    whole = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(whole[: data.draw(st.sampled_from([len(whole), len(whole) // 2]))])
+    read_or_refused(path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(part=st.sampled_from(["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml"]), data=st.data())
+def test_a_workbook_of_nonsense_is_refused_or_read(
+    tmp_path_factory: pytest.TempPathFactory, part: str, data: st.DataObject
+) -> None:
+    path = workbook(tmp_path_factory.mktemp("nonsense"), [["a", "b"], [1, "x"], ["y", 2.5]])
+    with zipfile.ZipFile(path) as whole:
+        parts = {name: bytearray(whole.read(name)) for name in whole.namelist()}
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(parts[part]) - 1))
+        parts[part][place] = data.draw(st.sampled_from(b'<>/"abc019&='))
+    with zipfile.ZipFile(path, "w") as changed:
+        for name, content in parts.items():
+            changed.writestr(name, bytes(content))
+    read_or_refused(path)
+
+
+def read_or_refused(path: Path) -> None:
+    try:
+        count(path)
+        list(rows(path))
+    except CannotImportError as error:
+        assert path.name in str(error)
+
+
+def test_a_disk_that_fails_is_not_taken_for_a_bad_workbook(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        count(tmp_path / "absent.xlsx")
+
+
+def test_one_sheet_by_name(tmp_path: Path) -> None:
+    path = workbook(tmp_path, [["a"], [1]], [["b"], [2]])
+    assert list(rows(path, "表2")) == [(2, {"b": "2"})]
+    with pytest.raises(CannotImportError, match="no sheet 表3"):
+        list(rows(path, "表3"))
