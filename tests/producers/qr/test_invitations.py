@@ -1,0 +1,121 @@
+"""Invitations: a department's system gets a link for its own cases alone; a number goes to the webhook and nowhere else."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from producers.devices.device import Device
+from producers.qr.routes import Outbox
+from producers.tokens import CaseToken, TokenExpired
+from tests.producers.gateway.house import SECRETS, SYSTEM, TERMINAL, Clock, House, house, key, settings_in
+
+PATH = "/v1/invitations"
+PHONE = "13800135678"
+ASKED = {"case_no": "MX1", "service_no": 2, "channel": "app", "item_name": "设立登记", "dept_code": "D9"}
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[House]:
+    with house(tmp_path) as made:
+        yield made
+
+
+def invite(gateway: House, asked: dict[str, Any], device: str = SYSTEM) -> httpx.Response:
+    body = json.dumps(asked).encode()
+    return gateway.client.post(PATH, content=body, headers=gateway.signed(body, PATH, device))
+
+
+def test_a_system_gets_a_link_for_its_case(gateway: House) -> None:
+    answer = invite(gateway, ASKED | {"expires_in": 3600})
+    assert answer.status_code == 201
+    said = answer.json()
+    claims = gateway.way_in.tokens.read(said["token"])
+    assert isinstance(claims, CaseToken)
+    assert (claims.case_no, claims.service_no, claims.channel) == ("MX1", 2, "app")
+    assert (claims.name, claims.dept_code) == ("设立登记", "D9")
+    assert said["url"] == f"{gateway.settings.gateway.url}/r/{said['token']}"
+    assert said["sms"] == "not_sent"
+    assert gateway.client.get(f"/r/{said['token']}").status_code == 200
+    gateway.clock.move(hours=1)
+    with pytest.raises(TokenExpired):
+        gateway.way_in.tokens.read(said["token"])
+
+
+def test_the_link_and_the_json_api_admit_the_same_two_reviews(gateway: House) -> None:
+    token = invite(gateway, ASKED).json()["token"]
+    assert gateway.client.post(f"/r/{token}", content=b"level=2").status_code == 303
+    review = {
+        "event_id": "019a0000-0000-7000-9000-000000000001",
+        "satisfaction": 5,
+        "submitted_at": gateway.clock().isoformat(),
+    }
+    told = gateway.client.post("/v1/reviews", json=review, headers={"authorization": f"Bearer {token}"})
+    assert told.status_code == 409
+    again = gateway.client.post(
+        "/v1/reviews", json=review | {"review_no": 2}, headers={"authorization": f"Bearer {token}"}
+    )
+    assert again.status_code == 202
+    assert [value["channel"] for value in gateway.values()] == ["app", "app"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "word"),
+    [
+        ({"channel": "terminal"}, 422, "channel"),
+        ({"channel": "nonsense"}, 422, "channel"),
+        ({"case_no": ""}, 422, "case_no"),
+        ({"case_no": 5}, 422, "case_no"),
+        ({"expires_in": 5}, 422, "expires_in"),
+        ({"channel": "sms", "phone": "12345"}, 422, "phone"),
+    ],
+)
+def test_what_is_wrong_is_named_and_never_repeated(
+    gateway: House, change: dict[str, Any], status: int, word: str
+) -> None:
+    answer = invite(gateway, ASKED | change)
+    assert (answer.status_code, word in answer.json()["detail"]) == (status, True)
+    assert "12345" not in answer.text
+    assert "nonsense" not in answer.text
+
+
+def test_no_json_no_signature_no_terminal(gateway: House) -> None:
+    body = b"{"
+    headers = gateway.signed(body, PATH, SYSTEM)
+    assert gateway.client.post(PATH, content=body, headers=headers).status_code == 400
+    assert gateway.client.post(PATH, json=ASKED).status_code == 401
+    assert invite(gateway, ASKED, TERMINAL).status_code == 403
+
+
+def test_a_system_speaks_for_its_own_place(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    own = Device(SYSTEM, "system", dept_code="D1", keys=(key(settings, SYSTEM, SECRETS[SYSTEM]),))
+    gateway = House(settings, [own], Clock())
+    try:
+        assert invite(gateway, ASKED).status_code == 403
+        filled = invite(gateway, {name: ASKED[name] for name in ("case_no", "channel")}).json()
+        assert gateway.way_in.tokens.read(filled["token"]).dept_code == "D1"
+    finally:
+        gateway.close()
+
+
+def test_a_text_message_is_queued_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with house(tmp_path, sms_webhook="http://127.0.0.1:9/sms") as gateway:
+        (outbox,) = gateway.way_in.beside
+        assert isinstance(outbox, Outbox)
+        asked = ASKED | {"channel": "sms", "phone": "138 0013 5678"}
+        assert [invite(gateway, asked).json()["sms"] for _ in range(2)] == ["queued", "sent_before"]
+        assert invite(gateway, ASKED | {"channel": "sms", "service_no": 3}).json()["sms"] == "not_sent"
+        assert outbox.waiting() == 1
+        files = [file.read_bytes() for file in gateway.settings.gateway.spool_dir.iterdir() if file.is_file()]
+        assert not any(PHONE.encode() in content for content in files)
+        gateway.clock.move(days=30)
+        assert outbox.hand_over_due() == 0
+        assert outbox.waiting() == 0, "its link has expired"
+        outbox.stop()
+    assert PHONE not in caplog.text

@@ -1,0 +1,168 @@
+"""Text messages: handed over once the webhook takes them, tried again until then, forgotten when their link expires."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.sealing import Sealer
+from producers.qr.sms.outbox import FIRST_SECONDS, MOST_SECONDS, Outbox
+from producers.qr.sms.store import FILE
+from producers.qr.sms.webhook import Message, NotTaken, post
+from tests.producers.gateway.house import Clock, settings_in
+from tests.wait import wait_for
+
+PHONE, URL = "13800135678", "https://hcp.example/r/x"
+
+
+class Hook:
+    """Takes what it is given, or does not."""
+
+    def __init__(self) -> None:
+        self.taken: list[Message] = []
+        self.refuses = False
+        self.tries = 0
+
+    def __call__(self, _: str, message: Message) -> None:
+        self.tries += 1
+        if self.refuses:
+            raise NotTaken("status 503")
+        self.taken.append(message)
+
+
+class Post:
+    """An outbox, its clock and its hook."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clock, self.hook = folder, Clock(), Hook()
+        self.sealer = Sealer(settings_in(folder).seal)
+        self.outbox = self.opened()
+
+    def opened(self) -> Outbox:
+        return Outbox(self.folder, "http://127.0.0.1:9", self.sealer, self.clock, self.hook)
+
+    def add(self, name: str = "t1") -> bool:
+        return self.outbox.add(name, PHONE, URL, self.clock() + timedelta(days=1))
+
+
+@pytest.fixture
+def outgoing(tmp_path: Path) -> Iterator[Post]:
+    made = Post(tmp_path)
+    yield made
+    made.outbox.stop()
+
+
+def test_it_is_handed_over_once(outgoing: Post) -> None:
+    assert outgoing.add()
+    assert not outgoing.add()
+    assert [outgoing.outbox.hand_over_due(), outgoing.outbox.hand_over_due()] == [1, 0]
+    (message,) = outgoing.hook.taken
+    assert (message.id, message.phone, message.url) == ("t1", PHONE, URL)
+    assert URL in message.text
+    assert not outgoing.add(), "a second invitation for the same service sends no second message"
+    assert outgoing.outbox.waiting() == 0
+
+
+def test_it_is_tried_again_later_and_later(outgoing: Post) -> None:
+    outgoing.add()
+    outgoing.hook.refuses = True
+    waits = []
+    for _ in range(10):
+        outgoing.outbox.hand_over_due()
+        tries, waited = outgoing.hook.tries, 0
+        while outgoing.hook.tries == tries:
+            outgoing.clock.move(seconds=1)
+            waited += 1
+            outgoing.outbox.hand_over_due()
+        waits.append(waited)
+        outgoing.hook.tries = 0
+    assert waits[0] >= FIRST_SECONDS
+    assert sorted(waits) == waits
+    assert waits[-1] == MOST_SECONDS
+    outgoing.hook.refuses = False
+    outgoing.clock.move(seconds=MOST_SECONDS)
+    assert outgoing.outbox.hand_over_due() == 1
+
+
+def test_a_restart_goes_on(outgoing: Post) -> None:
+    outgoing.add()
+    outgoing.outbox.stop()
+    outgoing.outbox = outgoing.opened()
+    outgoing.outbox.start()
+    wait_for(lambda: outgoing.hook.taken, 10, "the message")
+
+
+def test_an_expired_link_is_not_sent(outgoing: Post) -> None:
+    outgoing.add()
+    outgoing.clock.move(days=1)
+    assert outgoing.outbox.hand_over_due() == 0
+    assert (outgoing.hook.tries, outgoing.outbox.waiting()) == (0, 0)
+
+
+def test_the_file_has_no_number_and_after_sending_nothing_at_all(outgoing: Post) -> None:
+    outgoing.add()
+    assert PHONE.encode() not in b"".join(file.read_bytes() for file in outgoing.folder.iterdir())
+    outgoing.outbox.hand_over_due()
+    with sqlite3.connect(outgoing.folder / FILE) as connection:
+        assert connection.execute("select sealed from message").fetchall() == [("",)]
+    connection.close()
+
+
+def test_a_message_of_a_lost_key_does_not_stop_the_others(outgoing: Post) -> None:
+    outgoing.add("lost")
+    with sqlite3.connect(outgoing.folder / FILE) as connection:
+        connection.execute("update message set sealed = 's1.gone.x'")
+    connection.close()
+    outgoing.add("kept")
+    assert outgoing.outbox.hand_over_due() == 1
+    assert outgoing.outbox.waiting() == 1
+
+
+class Server(BaseHTTPRequestHandler):
+    """Answers with the status of its path, and keeps what it was sent."""
+
+    seen: list[tuple[str, Any]] = []  # noqa: RUF012  one list for all of a test's requests
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((self.path, json.loads(body)))
+        self.send_response(int(self.path.strip("/")))
+        self.send_header("Location", "/200")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    Server.seen.clear()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_over_http() -> None:
+    message = Message("t1", PHONE, URL, "请您评价")
+    with served() as url:
+        post(f"{url}/202", message)
+        for status in (302, 400, 503):
+            with pytest.raises(NotTaken, match=f"^status {status}$"):
+                post(f"{url}/{status}", message)
+        assert [path for path, _ in Server.seen] == ["/202", "/302", "/400", "/503"], (
+            "no redirect was followed"
+        )
+        assert Server.seen[0][1] == {"id": "t1", "phone": PHONE, "url": URL, "text": "请您评价"}
+    with pytest.raises(NotTaken, match="ConnectionRefusedError"):
+        post(url, message)
