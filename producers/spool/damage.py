@@ -14,6 +14,7 @@ from producers.spool import high_water, journal
 from producers.spool.errors import SpoolDamaged
 from producers.spool.high_water import HighWater
 from producers.spool.salvage import salvage
+from producers.spool.store import place_crc
 from producers.spool.tables import FILE, JOURNAL, reader
 
 log = logging.getLogger(__name__)
@@ -60,17 +61,21 @@ def _move(folder: Path, now: datetime) -> None:
 
 
 def _complaint(folder: Path) -> str:
-    """What is wrong; empty if nothing is."""
-    promised = _promised(folder)
-    if not (folder / FILE).exists():
-        return f"the database is gone, {promised} rows were promised" if promised else ""
-    if not journal.read(folder / JOURNAL).sound:
+    """What is wrong; empty if nothing is. An empty database is not shown to SQLite, which would delete its journal."""
+    promised, ahead = _promised(folder), journal.read(folder / JOURNAL)
+    if not _size(folder / FILE):
+        return f"the database is gone, {promised} rows were promised" if promised or ahead.frames else ""
+    if not ahead.sound:
         return "the journal is damaged"
     try:
         with closing(reader(folder)) as connection:
             return _disorder(connection) or _shortfall(connection, promised)
     except sqlite3.DatabaseError as error:
         return str(error)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def _promised(folder: Path) -> int:
@@ -86,8 +91,9 @@ def _disorder(connection: sqlite3.Connection) -> str:
 def _shortfall(connection: sqlite3.Connection, promised: int) -> str:
     if not promised and not connection.execute("select 1 from sqlite_schema").fetchone():
         return ""  # it was about to be made when its process ended
-    query = (
-        "select max(coalesce((select max(seq) from record), 0), (select seq from place where name = 'sent'))"
-    )
-    (last,) = connection.execute(query).fetchone()
+    place, crc = connection.execute("select seq, crc from place").fetchone()
+    if crc != place_crc(place):
+        return "the place up to which rows are sent is none"
+    (last,) = connection.execute("select max(seq) from record").fetchone()
+    last = max(last or 0, place)
     return f"row {promised} was promised, the last is {last}" if last < promised else ""

@@ -12,19 +12,22 @@ from producers.spool.tables import reader
 
 _PENDING = """
 select seq, event_id, digest, received, packed, crc from record
-where seq > (select seq from place where name = 'sent') and seq not in (select seq from refused)
+where seq > (select seq from place) and seq not in (select seq from refused)
 order by seq limit ?
 """
 _FIND = """
 select received, case when seq in (select seq from refused) then 'refused'
-    when seq <= (select seq from place where name = 'sent') then 'sent' else 'waiting' end
+    when seq <= (select seq from place) then 'sent' else 'waiting' end
 from record where event_id = ? order by seq limit 1
+"""
+_ROW = """
+select seq, event_id, digest, received, packed, crc from record where event_id = ? order by seq limit 1
 """
 _COUNTS = """
 select max(coalesce((select max(seq) from record), 0) - sent, 0)
         - (select count(*) from refused where seq > sent),
     (select count(*) from refused)
-from (select seq as sent from place where name = 'sent')
+from (select seq as sent from place)
 """
 """Behind the place no seq is missing: rows are numbered one after the other and deleted only before it."""
 
@@ -52,6 +55,12 @@ class Reading:
         with self._reading() as connection:
             found = connection.execute(_FIND, (event_id,)).fetchone()
         return FoundIn(found[1], from_ms(found[0])) if found else None
+
+    def row(self, event_id: str) -> tuple[int, Packed] | None:
+        """The event's row; the first one, if several bear this id."""
+        with self._reading() as connection:
+            found = connection.execute(_ROW, (event_id,)).fetchone()
+        return (found[0], Packed(*found[1:])) if found else None
 
     def owner(self, once: str) -> str:
         """The id of the event that has used this; empty if none has."""

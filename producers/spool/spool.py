@@ -152,6 +152,14 @@ class Spool:
         """Whether the spool has this event, and where it stands. Blocks for a moment."""
         return self._reading.find(event_id)
 
+    def record(self, event_id: str) -> Record | None:
+        """What was appended of this event, if the spool still has it, undamaged. Blocks for a moment."""
+        row = self._reading.row(event_id)
+        try:
+            return unpack(*row).record if row else None
+        except DamagedRow:
+            return None
+
     def owner(self, once: str) -> str:
         """The id of the event that has used what may be used once; empty if none has. Blocks for a moment."""
         return self._reading.owner(once)

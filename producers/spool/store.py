@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Sequence
 
 from producers.spool.record import Packed
@@ -39,7 +40,7 @@ class Store:
 
     def sent_up_to(self) -> int:
         """The last row that needs no more sending; 0 if there is none."""
-        (seq,) = self.connection.execute("select seq from place where name = 'sent'").fetchone()
+        (seq,) = self.connection.execute("select seq from place").fetchone()
         return int(seq)
 
     def last(self) -> int:
@@ -107,14 +108,19 @@ class Store:
         run = self.connection.execute("select first, last, sent from run order by last limit 1").fetchone()
         if run is None or (before is not None and run[2] >= before):
             return False
-        first, last = run[0], min(run[0] + FORGET_ROWS - 1, run[1])
+        first, last = run[0], min(run[0] + FORGET_ROWS - 1, run[1], self.sent_up_to())
         self.connection.execute(
             "delete from record where seq between ? and ? and seq not in (select seq from refused)",
             (first, last),
         )
-        self.connection.execute("update run set first = ? where last = ?", (last + 1, run[1]))
+        self.connection.execute("update run set first = ? where last = ?", (run[0] + FORGET_ROWS, run[1]))
         self.connection.execute("delete from run where first > last")
         return True
 
     def _place(self, seq: int) -> None:
-        self.connection.execute("update place set seq = ? where name = 'sent'", (seq,))
+        self.connection.execute("update place set seq = ?, crc = ?", (seq, place_crc(seq)))
+
+
+def place_crc(seq: int) -> int:
+    """The checksum of a place."""
+    return zlib.crc32(str(seq).encode()) if seq else 0

@@ -18,14 +18,16 @@ create table if not exists record (
 create unique index if not exists record_event on record (event_id, digest);
 create table if not exists run (last integer primary key, first integer not null, sent integer not null);
 create table if not exists refused (seq integer primary key, reason text not null, at integer not null);
-create table if not exists place (name text primary key, seq integer not null) without rowid;
+create table if not exists place (one integer primary key check (one = 1), seq integer not null, crc integer not null);
 create table if not exists nonce (id integer primary key, nonce text not null, at integer not null);
 create table if not exists once (
     id integer primary key, key text not null unique, event_id text not null, digest text not null);
-insert or ignore into place values ('sent', 0);
+insert or ignore into place values (1, 0, 0);
 commit;
 """
-"""Rows of `record` never change. Everything up to `place` is sent (or refused), `run` says when; the rest waits."""
+"""Rows of `record` never change. Everything up to `place` is sent (or refused), `run` says when; the rest waits.
+
+A wrong place would make rows that wait look sent: so it has a checksum, which is 0 for 0."""
 
 
 def make(file: Path) -> sqlite3.Connection:

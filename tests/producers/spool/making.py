@@ -29,7 +29,9 @@ class Clock:
         self.at += timedelta(**by)
 
 
-def record(event_id: str, key: str = "case-1", value: bytes = b'{"satisfaction":5}', digest: str = "d") -> Record:
+def record(
+    event_id: str, key: str = "case-1", value: bytes = b'{"satisfaction":5}', digest: str = "d"
+) -> Record:
     """An event."""
     headers = [("ce_id", event_id.encode()), ("ce_source", b"/terminal/1")]
     return Record(event_id, digest, "review.v1", key.encode(), headers, value)
@@ -37,7 +39,8 @@ def record(event_id: str, key: str = "case-1", value: bytes = b'{"satisfaction":
 
 def spool(folder: Path, **options: Any) -> Spool:
     """A spool of 64 MiB that keeps what was sent for a day."""
-    return Spool(folder, **({"max_bytes": 64 * MIB, "keep_sent": timedelta(days=1)} | options))
+    usual: dict[str, Any] = {"max_bytes": 64 * MIB, "keep_sent": timedelta(days=1)}
+    return Spool(folder, **(usual | options))
 
 
 def fill(into: Spool, *event_ids: str, value: bytes = b'{"satisfaction":5}') -> None:

@@ -18,11 +18,11 @@ from tests.producers.spool.making import MIB, Clock, crashed, fill, record, spoo
 BODY = bytes(range(256)) * 16
 
 
-def until_full(into: Spool, name: str) -> list[str]:
+def until_full(into: Spool, name: str, value: bytes = BODY) -> list[str]:
     """Append until it is refused; returns what was taken."""
     taken: list[str] = []
     for n in range(100_000):
-        error = into.append(record(f"{name}{n}", value=BODY)).exception(10)
+        error = into.append(record(f"{name}{n}", value=value)).exception(10)
         if error is not None:
             assert isinstance(error, SpoolFull)
             assert error.retry_after > 0
@@ -36,14 +36,16 @@ def files(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
-@pytest.mark.parametrize("max_bytes", [MIB, 8 * MIB])
-def test_the_files_stay_within_the_bound_and_nothing_is_lost(max_bytes: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("max_bytes", "body"), [(MIB, 200), (MIB, 4_096), (8 * MIB, 60_000)])
+def test_the_files_stay_within_the_bound_and_nothing_is_lost(
+    max_bytes: int, body: int, tmp_path: Path
+) -> None:
     with spool(tmp_path, max_bytes=max_bytes) as open_:
-        taken = until_full(open_, "a")
+        taken = until_full(open_, "a", bytes(body))
         assert max_bytes // 2 < files(tmp_path) <= max_bytes
         assert open_.stats().used_bytes <= max_bytes
         assert waiting(open_) == taken
-        assert open_.append(record(taken[0], value=BODY)).result(10).seen_before
+        assert open_.append(record(taken[0])).result(10).seen_before
 
 
 def test_what_was_sent_makes_way_oldest_first_before_it_is_full(tmp_path: Path) -> None:
@@ -71,10 +73,10 @@ def test_a_batch_in_a_full_spool_is_answered_one_by_one(tmp_path: Path) -> None:
         assert all(isinstance(one, Appended) for one in open_.append_all(batch, nonce="n").result(10))
 
 
-def test_full_and_empty_again_a_hundred_times(tmp_path: Path) -> None:
+def test_full_and_empty_again_twenty_times(tmp_path: Path) -> None:
     """Marking and pruning always find the room that they need."""
     with spool(tmp_path, max_bytes=MIB) as open_:
-        for n in range(100):
+        for n in range(20):
             assert until_full(open_, f"r{n}-")
             while rows := open_.pending(50):
                 open_.mark_sent(rows)
@@ -156,7 +158,9 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write(
         assert waiting(open_)[-1] == "c"
 
 
-def test_a_mark_together_with_an_append_that_finds_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mark_together_with_an_append_that_finds_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite's own limit of pages stands for the disk: the append is refused, the mark is not."""
     monkeypatch.setattr("producers.spool.spool.Room", Endless)
     with spool(tmp_path) as open_:

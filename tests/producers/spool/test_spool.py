@@ -155,7 +155,9 @@ def test_callers_from_many_threads_are_all_answered_and_share_commits(tmp_path: 
         writes: list[int] = []
         inner = open_._committer._writing.write
         open_._committer._writing.write = lambda *group: writes.append(len(group[0])) or inner(*group)  # type: ignore[func-returns-value, method-assign]
-        threads = [threading.Thread(target=fill, args=(open_, *(f"{n}-{i}" for i in range(50)))) for n in range(16)]
+        threads = [
+            threading.Thread(target=fill, args=(open_, *(f"{n}-{i}" for i in range(50)))) for n in range(16)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -268,7 +270,9 @@ def test_a_spool_emptied_by_pruning_numbers_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("by", [timedelta(days=-400), timedelta(days=400)], ids=["back", "forward"])
-def test_a_clock_that_jumps_changes_no_order_and_forgets_nothing_unsent(by: timedelta, tmp_path: Path) -> None:
+def test_a_clock_that_jumps_changes_no_order_and_forgets_nothing_unsent(
+    by: timedelta, tmp_path: Path
+) -> None:
     clock = Clock()
     with spool(tmp_path, clock=clock) as open_:
         fill(open_, "e1", "e2")
