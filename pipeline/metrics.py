@@ -27,6 +27,25 @@ PORTIONS_DROPPED = Counter(
     "Portions not folded: behind a gap, or of a topic made anew. Read again later.",
 )
 
+GATEWAY_REQUESTS = Counter(
+    "hcp_gateway_requests_total", "Requests answered, by route as declared and status.", ["route", "status"]
+)
+GATEWAY_REFUSED = Counter(
+    "hcp_gateway_refused_total",
+    "Refusals by problem, and for an event that breaks the contract by its reason.",
+    ["problem"],
+)
+GATEWAY_ACCEPT_SECONDS = Histogram(
+    "hcp_gateway_accept_seconds",
+    "Seconds from an event that was read to its place on disk.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+DEVICES_KNOWN = Gauge("hcp_gateway_devices", "Devices that the gateway knows, revoked ones too.")
+DEVICES_READ = Gauge(
+    "hcp_gateway_devices_read_timestamp_seconds",
+    "When the gateway last read the devices from the ledger, Unix time.",
+)
+
 
 class Computed(NamedTuple):
     """A metric that the exporter computes from what `hcp status` knows. A ratio is 0 to 1, absent while nothing counts."""

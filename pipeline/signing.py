@@ -87,7 +87,9 @@ def _signature(
 ) -> str:
     said = "\n".join((method, path, at, nonce, hashlib.sha256(body).hexdigest())).encode()
     if algorithm == "hmac-sha256":
-        return hmac.digest(secret, said, "sha256").hex()
+        return hmac.new(
+            secret, said, "sha256"
+        ).hexdigest()  # hmac.digest gives the interpreter away and waits for it
     keyed = HMAC(secret, hashes.SM3())
     keyed.update(said)
     return keyed.finalize().hex()

@@ -1,4 +1,4 @@
-"""`hcp import`, `hcp play`, `hcp dlq`: the producers' commands."""
+"""`hcp gateway`, `hcp device`, `hcp token`, `hcp import`, `hcp play`, `hcp dlq`: the producers' commands."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,15 @@ app.add_typer(importing, name="import")
 app.add_typer(dlq, name="dlq")
 app.add_typer(devices, name="device")
 app.add_typer(tokens, name="token")
+
+
+@app.command()
+def gateway() -> None:
+    """Serve the ways in over HTTP: systems, terminals, citizens, until told to stop."""
+    from pipeline.settings import load
+    from producers.gateway.serving import serve
+
+    serve(load())
 
 
 @app.command()

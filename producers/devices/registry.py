@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline import metrics
 from pipeline.ledger.engine import engine
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
@@ -87,6 +88,11 @@ class Registry:
         self.read_at = self._clock()
         self._save(devices, changed)
         return True
+
+    def measure(self) -> None:
+        """Set the metrics to what is so now."""
+        metrics.DEVICES_KNOWN.set(len(self))
+        metrics.DEVICES_READ.set(self.read_at.timestamp() if self.read_at else 0)
 
     def start(self) -> None:
         """Refresh from now on, in a thread."""

@@ -1,27 +1,48 @@
 """The gateway, composed: every way in over HTTP, under one roof."""
 
-import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.devices.registry import Registry
-from producers.gateway import events, problems
+from producers.gateway import events, health, problems, reviews
 from producers.gateway.outside import Outside
+from producers.gateway.running import Running
 from producers.gateway.way_in import WayIn, utc_now
+from producers.qr import routes as qr
 from producers.spool.spool import Spool
 
-log = logging.getLogger(__name__)
-
-WAYS: list[Callable[[WayIn], list[BaseRoute]]] = [events.routes]
+WAYS: list[Callable[[WayIn], list[BaseRoute]]] = [events.routes, reviews.routes, health.routes, qr.routes]
 """Each way in has its routes; all of them are `guard.Guarded`."""
+
+
+class Gateway(Starlette):
+    """The way of the many goes first, past everything that a page needs: it is most of what a gateway does."""
+
+    def __init__(self, first: events.Events, **more: Any) -> None:
+        super().__init__(**more)
+        self._first = first
+        self._outside = Outside(self._inside)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the application's life."""
+        if scope["type"] == "http":
+            await self._outside(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == events.PATH and scope["method"] == "POST":
+            await self._first(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starlette:
@@ -31,24 +52,20 @@ def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starl
     """
     gateway, sealer = settings.gateway, Sealer(settings.seal)
     gateway.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keep = timedelta(hours=gateway.keep_sent_hours)
-    spool = Spool(gateway.spool_dir, max_bytes=gateway.spool_bytes, keep_sent=keep, clock=clock)
+    spool = Spool(
+        gateway.spool_dir,
+        max_bytes=gateway.spool_bytes,
+        keep_sent=timedelta(hours=gateway.keep_sent_hours),
+        keep_nonces=timedelta(seconds=2 * gateway.clock_skew_seconds),
+        clock=clock,
+    )
     way_in = WayIn(settings, spool, Registry(settings, sealer, gateway.spool_dir, clock), clock)
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        way_in.devices.start()
-        try:
-            yield
-        finally:
-            way_in.devices.stop()
-            way_in.spool.close()
-
-    app = Starlette(
+    app = Gateway(
+        events.Events(way_in),
         routes=[route for routes in WAYS for route in routes(way_in)],
-        middleware=[Middleware(Outside)],
         exception_handlers={HTTPException: problems.answer},
-        lifespan=lifespan,
+        lifespan=Running(settings, spool, way_in.devices, way_in.beside).lifespan,
     )
     app.state.way_in = way_in
     return app

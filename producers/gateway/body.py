@@ -1,10 +1,9 @@
 """Reading a request's body: so many bytes at most, within so many seconds."""
 
-import asyncio
-
 from starlette.types import Message, Receive, Scope
 
 from producers.gateway.errors import NotSupported
+from producers.gateway.patience import Patience
 
 SECONDS = 10.0
 """For the whole body: 64 KiB in it are 7 kB/s, a bad telephone line."""
@@ -16,32 +15,33 @@ class Gone(Exception):
     """The caller hung up before it had said everything. Nobody is there to answer."""
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float = SECONDS) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, patience: Patience) -> bytes:
     """The whole body. Raises NotSupported for one that is too large or too slow, Gone."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             raise _too_large(limit)
     try:
-        async with asyncio.timeout(seconds):
+        with patience.within():
             return await _read(receive, limit)
     except TimeoutError:
         raise NotSupported(
-            408, "too_slow", "The body did not come in time", f"at most {seconds:g} s", CLOSE
+            408, "too_slow", "The body did not come in time", f"at most {patience.seconds:g} s", CLOSE
         ) from None
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
-    body = b""
-    while True:
+    parts: list[bytes] = []
+    length, more = 0, True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Gone
-        part: bytes = message.get("body", b"")
-        body += part
-        if len(body) > limit:
+        parts.append(message.get("body", b""))
+        length += len(parts[-1])
+        if length > limit:
             raise _too_large(limit)
-        if not message.get("more_body"):
-            return body
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def replay(body: bytes) -> Receive:

@@ -67,8 +67,15 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 def binary(headers: Mapping[str, str], body: bytes) -> Told:
     """An event in binary form: its attributes are headers, the body is the event. Raises Invalid."""
-    specversion, ce_id, source, kind = (unquote(headers.get(f"ce-{name}", "")) for name in _NAMES)
-    return Told(_kind("the header ce-", specversion, ce_id, source, kind), ce_id, body)
+    ce_id = unquote(headers.get("ce-id", ""))
+    kind = _kind(
+        "the header ce-",
+        headers.get("ce-specversion", ""),
+        ce_id,
+        headers.get("ce-source", ""),
+        headers.get("ce-type", ""),
+    )
+    return Told(kind, ce_id, body)
 
 
 def structured(body: bytes) -> Told:

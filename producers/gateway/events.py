@@ -1,46 +1,26 @@
 """POST /v1/events: CloudEvents 1.0 from devices that sign. A single event, or a batch of which each is answered on its own."""
 
-import asyncio
 from typing import Any
 
-import msgspec
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from producers.devices.device import Device
 from producers.gateway import problems
+from producers.gateway.answers import Answer, Answered, Answers
 from producers.gateway.body import read_body
 from producers.gateway.cloudevents import BATCH, BINARY, Told, batch, binary, media_type, structured
 from producers.gateway.guard import BODY, Auth, Rate, Rules
+from producers.gateway.outside import ROUTE
 from producers.gateway.signed import target_of
 from producers.gateway.speaking import speak
-from producers.gateway.way_in import Accepted, WayIn
+from producers.gateway.way_in import WayIn
 from producers.spool.errors import SpoolError
-from producers.spool.judging import Answer
-from producers.spool.record import Record
+from producers.spool.record import Appended, Record
 from schemas.reading import Received
 
 PATH = "/v1/events"
 BATCH_BODY = 1024 * 1024
-
-_encode = msgspec.json.Encoder().encode
-
-
-class Answered(msgspec.Struct, omit_defaults=True):
-    """What became of one event of a batch: taken (202), or refused with its problem."""
-
-    status: int
-    event_id: str = ""
-    received_at: str = ""
-    seen_before: bool = False
-    problem: dict[str, Any] | None = None
-
-
-class Answers(msgspec.Struct):
-    """What became of a batch, in its order."""
-
-    results: list[Answered]
 
 
 class EventsRoute(Route):
@@ -57,22 +37,26 @@ class Events:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        scope[ROUTE] = PATH
+        response: ASGIApp
         try:
             response = await self._answer(scope, receive)
         except problems.EXPECTED as error:
+            problems.count(error)
             response = problems.answer(None, error)
         await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         form = media_type(headers)
-        body = await read_body(scope, receive, BATCH_BODY if form == BATCH else BODY)
+        limit = BATCH_BODY if form == BATCH else BODY
+        body = await read_body(scope, receive, limit, self._way_in.patience)
         device, nonce = self._way_in.device_of(headers, scope["method"], target_of(scope), body)
         if form == BATCH:
             return await self._take_all(device, nonce, batch(body))
         told = binary(headers, body) if form == BINARY else structured(body)
         accepted = await self._way_in.take(self._read(device, told), device.source, told.body, nonce)
-        return Response(_encode(accepted_document(accepted)), 202, media_type="application/json")
+        return Answer(accepted, 202)
 
     def _read(self, device: Device, told: Told) -> Received[Any]:
         """The event, if it is one, and this device's to send. Raises Invalid, Forbidden."""
@@ -80,16 +64,16 @@ class Events:
         speak(self._way_in.devices, device, received.event)
         return received
 
-    async def _take_all(self, device: Device, nonce: str, events: list[bytes]) -> Response:
+    async def _take_all(self, device: Device, nonce: str, events: list[bytes]) -> Answer:
         """1. Read each. 2. Take those that are events, in one commit. 3. Answer each."""
         read = [self._record(device, event) for event in events]
         records = [record for record in read if isinstance(record, Record)]
         appending = self._way_in.spool.append_all(records, nonce=nonce)
-        answers: list[Answer] = await asyncio.wrap_future(appending)
+        answers: list[Appended | SpoolError] = await self._way_in.landed(appending)
         told = iter(answers)
         results = [_answered(one, next(told)) if isinstance(one, Record) else one for one in read]
         status = 202 if all(one.status == 202 for one in results) else 207
-        return Response(_encode(Answers(results)), status, media_type="application/json")
+        return Answer(Answers(results), status)
 
     def _record(self, device: Device, event: bytes) -> Record | Answered:
         try:
@@ -99,24 +83,15 @@ class Events:
             return _refused(error)
 
 
-def _answered(record: Record, answer: Answer) -> Answered:
-    if isinstance(answer, SpoolError):
-        return _refused(answer, record.event_id)
-    return Answered(202, record.event_id, answer.received_at.isoformat(), answer.seen_before)
+def _answered(record: Record, told: Appended | SpoolError) -> Answered:
+    if isinstance(told, SpoolError):
+        return _refused(told, record.event_id)
+    return Answered(202, record.event_id, told.received_at, told.seen_before)
 
 
 def _refused(error: Exception, event_id: str = "") -> Answered:
-    problem = problems.of(error)
+    problem = problems.count(error)
     return Answered(problem.status, event_id, problem=problem.document())
-
-
-def accepted_document(accepted: Accepted) -> dict[str, Any]:
-    """What a sender is told of an event that was taken."""
-    return {
-        "event_id": accepted.event_id,
-        "received_at": accepted.received_at.isoformat(),
-        "seen_before": accepted.seen_before,
-    }
 
 
 def routes(way_in: WayIn) -> list[BaseRoute]:

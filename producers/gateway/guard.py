@@ -12,6 +12,7 @@ from producers.gateway import problems
 from producers.gateway.body import read_body, replay
 from producers.gateway.errors import NotSupported, Unauthorized
 from producers.gateway.limiter import Spent, headers_of
+from producers.gateway.outside import ROUTE
 from producers.gateway.signed import target_of
 from producers.gateway.way_in import WayIn
 from producers.tokens import Claims
@@ -23,7 +24,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Auth(StrEnum):
     """Who may call."""
 
-    SIGNED = "signed"  # a device: request.state.device
+    SIGNED = "signed"  # a device: request.state.device, request.state.nonce
     TOKEN = "token"  # noqa: S105  whoever has a token: request.state.claims
     PUBLIC = "public"  # anybody
     OPERATOR = "operator"  # from this machine, or from a trusted one
@@ -69,9 +70,11 @@ class Guarded(Route):
 
     async def _answer(self, request: Request) -> Response:
         spent: list[Spent] = []
+        request.scope[ROUTE] = self.path
         try:
             response = await self._endpoint(await self._admit(request, spent))
         except problems.EXPECTED as error:
+            problems.count(error)
             response = self._refuse(request, error)
         response.headers.update(headers_of(*spent) if "RateLimit" not in response.headers else {})
         return response
@@ -85,13 +88,13 @@ class Guarded(Route):
             raise NotSupported(404, "not_found", "Not Found")
         if rules.rate is not Rate.NONE:
             spent.append(way_in.limiter.address(address))
-        body = await read_body(request.scope, request.receive, rules.body)
+        body = await read_body(request.scope, request.receive, rules.body, way_in.patience)
         request = Request(request.scope, replay(body))
         request.state.address = address
         if rules.auth is Auth.SIGNED:
             signed = way_in.device_of(request.headers, request.method, target_of(request.scope), body)
-            request.state.device, nonce = signed
-            way_in.nonces.use(nonce, way_in.clock().timestamp())
+            request.state.device, request.state.nonce = signed
+            way_in.nonces.use(request.state.nonce, way_in.clock().timestamp())
         if rules.auth is Auth.TOKEN:
             request.state.claims = claims = self._claims(request)
             if rules.rate is Rate.TOKEN:

@@ -1,22 +1,27 @@
-"""What every answer has: headers for the browser; and a problem document where a defect would have shown a trace."""
+"""What every answer has: headers for the browser, its place in the metrics; and where a defect would have shown a trace, a problem."""
 
 import logging
+from functools import cache
+from types import TracebackType
 
-from starlette.datastructures import MutableHeaders
+from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline import metrics
 from producers.gateway import problems
 from producers.gateway.body import Gone
 
-log = logging.getLogger(__name__)
-
-SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+ROUTE = "hcp.route"
+"""In a request's scope: the path of the route that took it, as it was declared."""
+SECURITY = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
 """Set where the answer does not say otherwise: a page may load its own scripts, a style sheet may be kept."""
+
+log = logging.getLogger(__name__)
 
 
 class Outside:
@@ -27,31 +32,42 @@ class Outside:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Raises nothing: the server would log the exception's words, and they may be a citizen's."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started = False
+        status = 0
 
-        async def send_with_headers(message: Message) -> None:
-            nonlocal started
+        async def send_dressed(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY.items():
-                    headers.setdefault(name, value)
+                status = message["status"]
+                _dress(message)
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(scope, receive, send_dressed)
         except Gone:
             return
         except Exception as error:  # noqa: BLE001  a defect: told without its words
-            trace = error.__traceback__
-            while trace and trace.tb_next:
-                trace = trace.tb_next
-            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
-            log.error(  # noqa: TRY400  its words may be a citizen's
-                "failed", extra={"error": type(error).__name__, "where": where}
-            )
-            if not started:
-                await problems.of(error).response()(scope, receive, send_with_headers)
+            _report(error)
+            if not status:
+                await problems.answer(scope, error)(scope, receive, send_dressed)
+        _requests(scope.get(ROUTE, "none"), status).inc()
+
+
+def _dress(message: Message) -> None:
+    said = {name for name, _ in message["headers"]}
+    message["headers"] = [*message["headers"], *(pair for pair in SECURITY if pair[0] not in said)]
+
+
+def _report(error: Exception) -> None:
+    """Where it was, and of what kind: nothing of what was said."""
+    log.error("failed", extra={"error": type(error).__name__, "where": _where(error.__traceback__)})
+
+
+def _where(trace: TracebackType | None) -> str:
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+
+
+@cache
+def _requests(route: str, status: int) -> Counter:
+    return metrics.GATEWAY_REQUESTS.labels(route, str(status))

@@ -10,6 +10,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from pipeline import metrics
 from pipeline.signing import NotSigned
 from producers.gateway.errors import Forbidden, NotSupported, RateLimited, Refused, Unauthorized
 from producers.spool.errors import AlreadyUsed, NonceUsed, SpoolBroken, SpoolError, SpoolFull
@@ -153,8 +154,15 @@ def _(error: HTTPException) -> Problem:
     )
 
 
+def count(error: Exception) -> Problem:
+    """The problem that this exception is, counted."""
+    found = of(error)
+    metrics.GATEWAY_REFUSED.labels(found.more.get("reason", found.kind)).inc()
+    return found
+
+
 def answer(_: object, error: Exception) -> Response:
-    """The response to a request that met this exception; for Starlette's handlers."""
+    """The response to a request that met this exception; for Starlette's handlers, too."""
     return of(error).response()
 
 

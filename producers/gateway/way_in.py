@@ -1,19 +1,25 @@
 """What every way in has in common: an event is checked, stamped, its reviewer sealed, and lies on disk when it is accepted."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from pipeline import metrics
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
 from producers.devices.device import Device
 from producers.devices.registry import Registry
 from producers.gateway.address import Proxies
+from producers.gateway.body import SECONDS
+from producers.gateway.landing import Landing
 from producers.gateway.limiter import Limiter
+from producers.gateway.patience import Patience
 from producers.gateway.signed import Nonces, device_of
 from producers.spool.record import Record
 from producers.spool.spool import Spool
@@ -23,10 +29,11 @@ from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, Invalid, Received, read
 from schemas.topics import Stream
 
+T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
-class Accepted(NamedTuple):
+class Accepted(msgspec.Struct, frozen=True):
     """An event that is on disk. `seen_before`: it was, already; it is not kept twice."""
 
     event_id: str
@@ -37,6 +44,16 @@ class Accepted(NamedTuple):
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
+
+
+class Beside(Protocol):
+    """What a way in has running while the gateway is served. Both block."""
+
+    def start(self) -> None:
+        """When requests begin to come."""
+
+    def stop(self) -> None:
+        """When none comes any more."""
 
 
 class WayIn:
@@ -51,7 +68,10 @@ class WayIn:
         self.limiter = Limiter(settings.gateway)
         self.proxies = Proxies(settings.gateway.trusted_proxies)
         self.skew = settings.gateway.clock_skew_seconds
+        self.patience = Patience(SECONDS)
+        self._landing: Landing | None = None
         self.nonces = Nonces(2 * self.skew)
+        self.beside: list[Beside] = []
 
     def device_of(
         self, headers: Mapping[str, str], method: str, target: str, body: bytes
@@ -91,8 +111,19 @@ class WayIn:
     ) -> Accepted:
         """Take an event that `read` gave. Returns and raises as `accept`."""
         record = self.record(received, source, sent)
-        appended = await asyncio.wrap_future(self.spool.append(record, nonce=nonce, once=once))
+        appended = await self.landed(self.spool.append(record, nonce=nonce, once=once))
         return Accepted(received.event_id, appended.received_at, appended.seen_before)
+
+    async def landed(self, future: "Future[T]") -> T:
+        """What a future of the spool gives, or raises."""
+        loop = asyncio.get_running_loop()
+        if self._landing is None or self._landing.loop is not loop:
+            self._landing = Landing(loop)
+        began = time.perf_counter()
+        try:
+            return await self._landing.wait(future)
+        finally:
+            metrics.GATEWAY_ACCEPT_SECONDS.observe(time.perf_counter() - began)
 
     def record(self, received: Received[Any], source: str, sent: bytes | None = None) -> Record:
         """The record of an event, as the log will have it. Raises Invalid."""

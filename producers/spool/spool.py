@@ -29,7 +29,7 @@ from producers.spool.record import (
     to_ms,
     unpack,
 )
-from producers.spool.room import Bounds, Room
+from producers.spool.room import ROW_BYTES, Bounds, Room
 from producers.spool.store import Store
 from producers.spool.tables import writer
 from producers.spool.writing import Call, Writing
@@ -151,6 +151,15 @@ class Spool:
     def find(self, event_id: str) -> FoundIn | None:
         """Whether the spool has this event, and where it stands. Blocks for a moment."""
         return self._reading.find(event_id)
+
+    def is_full(self) -> "Future[bool]":
+        """Whether nothing new can be stored now; answered by the thread that would store it. Does not block."""
+        future: Future[bool] = Future()
+        self._committer.submit(Call(self._is_full, future))
+        return future
+
+    def _is_full(self, store: Store) -> bool:
+        return not store.has_sent() and self._room.left(store.connection) < ROW_BYTES
 
     def record(self, event_id: str) -> Record | None:
         """What was appended of this event, if the spool still has it, undamaged. Blocks for a moment."""

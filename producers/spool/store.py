@@ -100,6 +100,10 @@ class Store:
         """This row is never sent, and never forgotten."""
         self.connection.execute("insert or ignore into refused values (?, ?, ?)", (seq, reason, now))
 
+    def has_sent(self) -> bool:
+        """Whether there are sent rows, which would make way for new ones."""
+        return self.connection.execute("select 1 from run limit 1").fetchone() is not None
+
     def forget_sent(self, before: int | None) -> bool:
         """Delete the oldest sent rows, some of one run, if they were sent before this time (ms; None: whenever).
 

@@ -1,0 +1,96 @@
+"""A citizen's client: POST /v1/reviews with a token, and GET /v1/reviews/{event_id}, whether a review was received."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from producers.gateway.answers import answer
+from producers.gateway.errors import NotSupported
+from producers.gateway.guard import BODY, Auth, Guarded, Rate
+from producers.gateway.received import Received
+from producers.gateway.way_in import WayIn
+from producers.tokens import CaseToken, Claims
+from schemas.events import Reason, ReviewEvent
+from schemas.reading import Invalid
+
+PATH = "/v1/reviews"
+SOURCE = "/api"
+SAID = (
+    "event_id",
+    "satisfaction",
+    "submitted_at",
+    "review_no",
+    "reason_codes",
+    "comment",
+    "real_name",
+    "reviewer",
+)
+"""What a citizen says; of what it is about, the token speaks."""
+
+
+class Reviews:
+    """The endpoints."""
+
+    def __init__(self, way_in: WayIn) -> None:
+        self._way_in = way_in
+        self._received = Received(way_in.spool, way_in.settings)
+
+    async def submit(self, request: Request) -> Response:
+        """Take a citizen's review. Raises Invalid, AlreadyUsed, SpoolFull."""
+        claims: Claims = request.state.claims
+        event = self._way_in.read(ReviewEvent, _review(await request.body(), claims))
+        _uuid(event.event_id)
+        taken = await self._way_in.take(event, SOURCE, once=once(claims, event.event.review_no))
+        return answer(taken, 202)
+
+    async def find(self, request: Request) -> Response:
+        """Where a review is: on the way, in the log, in the ledger. Raises NotSupported (404)."""
+        event_id = str(request.path_params["event_id"])
+        seen = await run_in_threadpool(self._received.find, event_id)
+        if seen is None:
+            raise NotSupported(404, "unknown_review", "No review of this id was received lately")
+        return answer(seen)
+
+
+def once(claims: Claims, review_no: int) -> str:
+    """What admits one event only: a case's token one review and one follow-up, a place's any number (empty)."""
+    return f"{claims.token_id}/{review_no}" if isinstance(claims, CaseToken) else ""
+
+
+def _review(body: bytes, claims: Claims) -> bytes:
+    """The contract's event: what the citizen says, about what the token says. Raises Invalid."""
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
+    if not isinstance(said, dict):
+        raise Invalid(Reason.NOT_AN_OBJECT, "the value is JSON, but no object")
+    event: dict[str, Any] = {name: said[name] for name in SAID if name in said}
+    event |= {"channel": claims.channel, **claims.fields()}
+    if isinstance(event.get("reviewer"), str):
+        raise Invalid(Reason.WRONG_TYPE, "reviewer: expected an object")
+    return msgspec.json.encode(event)
+
+
+def _uuid(event_id: str) -> None:
+    """A client of anybody's chooses it: it must tell nothing, and collide with nothing. Raises Invalid."""
+    try:
+        plain = str(UUID(event_id))
+    except ValueError:
+        plain = ""
+    if plain != event_id:
+        raise Invalid(Reason.OUT_OF_RANGE, "event_id: expected a uuid, lower case, with hyphens")
+
+
+def routes(way_in: WayIn) -> list[BaseRoute]:
+    """Its routes."""
+    reviews = Reviews(way_in)
+    return [
+        Guarded(way_in, PATH, reviews.submit, auth=Auth.TOKEN, rate=Rate.TOKEN, body=BODY, methods=["POST"]),
+        Guarded(way_in, PATH + "/{event_id:uuid}", reviews.find, auth=Auth.PUBLIC, rate=Rate.ADDRESS),
+    ]
