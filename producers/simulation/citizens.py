@@ -1,15 +1,15 @@
 """Simulated citizens: who reviews a service, when, how, and what goes wrong on the way. No real person said any of it."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 
 from msgspec.structs import replace
 
 from producers.simulation.arrival import Arrival
+from producers.simulation.ids import new_id
 from schemas.codes import BAD_LEVELS, Channel, HandlingMode, reason_codes
 from schemas.events import CaseEvent, ReviewEvent
-from schemas.identifiers import uuid7
 
 Seal = Callable[[str, str, str], str]
 """(event id, name, phone) → the sealed identity: `pipeline.sealing.Sealer.seal_reviewer`."""
@@ -75,17 +75,17 @@ def reviews(case: CaseEvent, rng: Random, seal: Seal) -> Iterator[Arrival]:
 def _review(case: CaseEvent, rng: Random, seal: Seal) -> ReviewEvent:
     channels, weights = zip(*CHANNELS[case.handling_mode], strict=True)
     channel: Channel = rng.choices(channels, weights)[0]
-    submitted_at = case.served_at + _delay(rng, channel)
+    submitted_at = case.served_at + delay(rng, channel)
     level = rng.choices(list(LEVELS), list(LEVELS.values()))[0]
-    event_id = _event_id(rng, submitted_at)
+    event_id = new_id(rng, submitted_at)
     real_name = level in BAD_LEVELS and channel is Channel.APP and rng.random() < REAL_NAME
     return ReviewEvent(
         event_id=event_id,
         case_no=case.case_no + "x" if rng.random() < MISTYPED else case.case_no,
         service_no=case.service_no,
         satisfaction=level,
-        reason_codes=_tags(rng, level),
-        comment=_comment(rng, level),
+        reason_codes=tags(rng, level),
+        comment=comment(rng, level),
         channel=channel,
         submitted_at=submitted_at,
         hall_code=case.hall_code,
@@ -98,21 +98,23 @@ def _review(case: CaseEvent, rng: Random, seal: Seal) -> ReviewEvent:
     )
 
 
-def _delay(rng: Random, channel: Channel) -> timedelta:
-    """Seconds at the counter; else mostly within the hour, seldom after more than a day."""
+def delay(rng: Random, channel: Channel) -> timedelta:
+    """How long after the service: seconds at the counter; else mostly within the hour, seldom after more than a day."""
     if channel in AT_THE_COUNTER:
         return timedelta(seconds=rng.uniform(8, 120))
     return timedelta(minutes=min(1 + rng.expovariate(1 / 70), 3 * 24 * 60))
 
 
-def _tags(rng: Random, level: int) -> list[str]:
+def tags(rng: Random, level: int) -> list[str]:
+    """The reasons of this level that a citizen names; more often than not none, unless it is the worst."""
     if level > min(BAD_LEVELS) + 1 and rng.random() < 0.6:
         return []
     known = [tag.code for tag in reason_codes().values() if tag.satisfaction == level and not tag.retired]
     return sorted(rng.sample(known, rng.randint(1, 2)))
 
 
-def _comment(rng: Random, level: int) -> str:
+def comment(rng: Random, level: int) -> str:
+    """What a citizen writes, if anything."""
     if level in BAD_LEVELS:
         return rng.choice(COMPLAINTS) if rng.random() < 0.7 else ""
     return rng.choice(PRAISE) if rng.random() < 0.05 else ""
@@ -122,7 +124,7 @@ def _default(case: CaseEvent, rng: Random) -> Arrival:
     """Five stars that nobody gave: they are shown apart and make no service reviewed."""
     at = case.served_at + timedelta(hours=24, seconds=rng.uniform(1, 60))
     event = ReviewEvent(
-        5, Channel.DEFAULT, at, _event_id(rng, at), case.case_no, case.service_no, dept_code=case.dept_code
+        5, Channel.DEFAULT, at, new_id(rng, at), case.case_no, case.service_no, dept_code=case.dept_code
     )
     return Arrival(at + timedelta(seconds=1), event, "/default")
 
@@ -132,7 +134,7 @@ def _follow_up(first: ReviewEvent, rng: Random) -> Arrival:
     at = first.submitted_at + timedelta(hours=rng.uniform(20, 60))
     level = rng.choice((2, 3, 4, 4, 5))
     event = replace(
-        first, event_id=_event_id(rng, at), review_no=2, satisfaction=level, reason_codes=[], comment="",
+        first, event_id=new_id(rng, at), review_no=2, satisfaction=level, reason_codes=[], comment="",
         submitted_at=at, reviewer=None, real_name=False,
     )  # fmt: skip
     return Arrival(at + timedelta(seconds=2), event, "/app")
@@ -142,11 +144,7 @@ def _of_the_place(case: CaseEvent, rng: Random) -> Arrival:
     """A review of a hall or a department, without a case."""
     at = case.served_at + timedelta(minutes=rng.uniform(1, 300))
     event = ReviewEvent(
-        rng.choices((5, 4, 3, 2), (70, 20, 8, 2))[0], Channel.QR, at, _event_id(rng, at),
+        rng.choices((5, 4, 3, 2), (70, 20, 8, 2))[0], Channel.QR, at, new_id(rng, at),
         hall_code=case.hall_code, dept_code=case.dept_code,
     )  # fmt: skip
     return Arrival(at + timedelta(seconds=1), event, "/qr")
-
-
-def _event_id(rng: Random, at: datetime) -> str:
-    return str(uuid7(int(at.timestamp() * 1000), rng.getrandbits(80)))

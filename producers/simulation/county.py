@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from pipeline.rules.policy import COUNTY_ZONE
 from pipeline.rules.working_days import official_calendar
 from producers.simulation.arrival import Arrival
+from producers.simulation.ids import new_id
 from schemas.catalogue import COUNTY, Department, Town, departments, towns
 from schemas.codes import HandlingMode, Status
 from schemas.events import CaseEvent
-from schemas.identifiers import uuid7
 
 CASES_A_WORKING_DAY = 700
 CASES_A_DAY_OFF = 120
@@ -50,7 +50,7 @@ def _services(rng: Random, day: date, department: Department, case_no: str) -> I
     for service_no in range(1, many + 1):
         yield CaseEvent(
             case_no=case_no,
-            event_id=_event_id(rng, served_at),
+            event_id=new_id(rng, served_at),
             service_no=service_no,
             status=Status.COMPLETED if service_no == many else Status.IN_PROGRESS,
             item_code=department.item_code(number),
@@ -82,7 +82,7 @@ def _sent(rng: Random, event: CaseEvent, *, own_system: bool) -> Iterator[Arriva
         yield Arrival(at + timedelta(minutes=rng.uniform(1, 90)), event, source)
     if rng.random() < CORRECTED:
         later = at + timedelta(hours=rng.uniform(1, 20))
-        corrected = replace(event, event_id=_event_id(rng, later), item_name=f"{event.item_name}（更正）")
+        corrected = replace(event, event_id=new_id(rng, later), item_name=f"{event.item_name}（更正）")
         yield Arrival(later, corrected, source)
 
 
@@ -96,7 +96,3 @@ def _hall(rng: Random) -> str:
     """The county's hall, or a town's: its code ends with the area's."""
     town: Town = rng.choice(towns())
     return f"T-{town.area_code}" if rng.random() < IN_TOWNS else f"H-{COUNTY}"
-
-
-def _event_id(rng: Random, at: datetime) -> str:
-    return str(uuid7(int(at.timestamp() * 1000), rng.getrandbits(80)))
