@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from deploy import private
 from deploy.embedded.postgres import DATABASE, USER
 from deploy.errors import StackError
+from pipeline import whole_file
 from pipeline.settings import SEAL_KEY_BYTES, WEAK, Settings
 
 MAKE_A_KEY = """python3 -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'"""
@@ -29,7 +29,8 @@ def keep(folder: Path) -> Credentials:
     Raises StackError when they are gone and data is there: a new key would not open what the old one sealed.
     """
     kept = _keep(folder)
-    private.write(folder / "pgpass", f"127.0.0.1:*:{DATABASE}:{USER}:{kept.database_password}\n")
+    password = f"127.0.0.1:*:{DATABASE}:{USER}:{kept.database_password}\n"
+    whole_file.write(folder / "pgpass", password.encode())
     return kept
 
 
@@ -47,7 +48,7 @@ def _keep(folder: Path) -> Credentials:
         "k" + secrets.token_hex(4),
         base64.b64encode(secrets.token_bytes(SEAL_KEY_BYTES)).decode(),
     )
-    private.write(file, json.dumps(made._asdict()))
+    whole_file.write(file, json.dumps(made._asdict()).encode())
     return made
 
 

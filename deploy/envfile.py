@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from deploy import private
+from pipeline import whole_file
 from pipeline.settings import Settings, environment
 
 
@@ -15,7 +15,7 @@ def save(settings: Settings, folder: Path) -> None:
         for name, branch in branches.items()
         for key, value in branch.items()
     ]
-    private.write(folder / "env", "".join(lines))
+    whole_file.write(folder / "env", "".join(lines).encode())
 
 
 def _quoted(value: object) -> str:

@@ -1,9 +1,10 @@
-"""Files and folders for our eyes only."""
+"""The data folder, for our eyes only."""
 
 import os
 from pathlib import Path
 
 from deploy.errors import StackError
+from pipeline import whole_file
 
 FREE_BYTES = 512 * 1024 * 1024
 """Kafka's and PostgreSQL's first files take 120 MB, the jars 45; below this a start is the beginning of an outage."""
@@ -15,7 +16,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        write(folder / "probe", "")
+        whole_file.write(folder / "probe", b"")
         (folder / "probe").unlink()
     except OSError as error:
         raise StackError(
@@ -27,14 +28,3 @@ def make_folder(folder: Path) -> None:
             f"{folder.resolve()} has {free // 2**20} MB left and the stack needs {FREE_BYTES // 2**20}: "
             f"make room, or {elsewhere} on another disk"
         )
-
-
-def write(file: Path, text: str) -> None:
-    """Write it with mode 0600, whole or not at all, also when the power goes."""
-    draft = file.with_name(file.name + ".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)

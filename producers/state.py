@@ -1,12 +1,11 @@
 """Small files that say how far something has come: written whole or not at all, for our eyes only."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from pipeline import whole_file
 from producers.errors import DamagedError
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -26,9 +25,4 @@ def read(file: Path, kind: type[S]) -> S | None:
 
 def write(file: Path, state: msgspec.Struct) -> None:
     """Write it with mode 0600, whole or not at all, also when the power goes. Blocks."""
-    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=file.name)
-    with os.fdopen(handle, "wb") as out:
-        out.write(msgspec.json.encode(state))
-        out.flush()
-        os.fsync(out.fileno())
-    Path(draft).replace(file)
+    whole_file.write(file, msgspec.json.encode(state))

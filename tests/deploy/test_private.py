@@ -10,6 +10,7 @@ import pytest
 from deploy import private
 from deploy.errors import StackError
 from deploy.lock import Lock
+from pipeline import whole_file
 
 
 def test_the_folder_is_for_our_eyes_only(tmp_path: Path) -> None:
@@ -34,7 +35,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_a_file_is_written_whole_with_mode_0600(tmp_path: Path) -> None:
     (tmp_path / "secrets.new").write_text("left by a power cut")
-    private.write(tmp_path / "secrets", "x")
+    whole_file.write(tmp_path / "secrets", b"x")
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o600
     assert [file.name for file in tmp_path.iterdir()] == ["secrets"]
 
