@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from producers.devices.device import Device
-from producers.qr.routes import Outbox
+from producers.qr.sms.outbox import Outbox
 from producers.tokens import CaseToken, TokenExpired
 from tests.producers.gateway.house import SECRETS, SYSTEM, TERMINAL, Clock, House, house, key, settings_in
 
