@@ -90,6 +90,9 @@ def _of_ledger(picture: Mapping[str, Any]) -> Iterator[Sample]:
     yield from _each(metrics.DEAD_LETTERS, picture["dead_letters"])
     yield metrics.DEAD_LETTERS_OPEN, (), picture["dead_letters_open"]
     yield from _each(metrics.CHANNELS, picture["channels"])
+    yield from _each(metrics.INSPECTION, picture["inspection"])
+    yield from _each(metrics.DEVICES, picture["devices"])
+    yield from _each(metrics.DEVICE_FAULTS, picture["device_faults"])
     for mode, rate in picture["rates"].items():
         reviewed = {
             "reviewed": rate["part"],

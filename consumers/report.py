@@ -26,6 +26,14 @@ TERMS = {
     "reviewed": "已评价",
     "unreviewed": "未评价",
     "pending": "待评价",
+    "broken": "编号异常",
+    "missing": "缺号",
+    "silent": "长时间无评价",
+    "unregistered": "未登记",
+    "nothing": "正常",
+    "revoked": "已停用",
+    "forked": "编号重复",
+    "unlinked": "前后不衔接",
 } | {state.value: state.label for state in State}
 
 Picture = Mapping[str, Any]
@@ -80,8 +88,16 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         ("cases_on_time", "cases on time"),
     ):
         yield label, _rate(picture.get("quality", {}).get(name))
-    yield "items reviewed 事项", _rate(picture.get("coverage", {}).get("items_reviewed"))
-    yield "departments 部门", _rate(picture.get("coverage", {}).get("departments_reviewed"))
+    for name, label in (
+        ("items_reviewed", "items reviewed 事项"),
+        ("departments_reviewed", "departments 部门"),
+        ("windows_reviewed", "windows 窗口"),
+        ("channels_delivering", "channels 渠道"),
+    ):
+        yield label, _rate(picture.get("coverage", {}).get(name))
+    yield "failed inspection 质检不合格", _counts(picture.get("inspection", {}))
+    yield "devices 评价器", _counts(picture.get("devices", {}))
+    yield "of them, numbers", _counts(picture.get("device_faults", {}))
     yield "dead letters 死信", _counts(picture.get("dead_letters", {}))
     yield "of them open", f"{n:,}, see `hcp dlq list`" if (n := picture.get("dead_letters_open")) else ""
     yield "tickets overdue 超期", f"{overdue:,}" if (overdue := picture.get("tickets_overdue")) else ""

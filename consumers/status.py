@@ -10,7 +10,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.ledger.engine import engine
-from pipeline.ledger.figures import Figures, Rate, Row, figures
+from pipeline.ledger.figures import Figures, Row, figures
+from pipeline.ledger.rate import Rate
 from pipeline.log import Watermark, watermarks
 from pipeline.settings import Settings
 
@@ -86,6 +87,7 @@ def addresses(settings: Settings) -> dict[str, str]:
         "bootstrap_servers": settings.kafka.bootstrap_servers,
         "database_url": _without_password(settings),
         "desk": f"http://{host}:{web.desk_port}/",
+        "gateway": f"{settings.gateway.url}/",
         "metrics": f"http://{host}:{web.exporter_port}/metrics",
     }
 
@@ -129,6 +131,9 @@ def _picture(f: Figures) -> dict[str, Any]:
         "quality": {name: _rate(rate) for name, rate in f.quality().items()},
         "coverage": {name: _rate(rate) for name, rate in f.coverage.items()},
         "channels": f.channels,
+        "inspection": f.inspection,
+        "devices": f.devices,
+        "device_faults": f.device_faults,
         "tickets": f.tickets,
         "tickets_overdue": f.tickets_overdue,
         "dead_letters": f.dead_letters,

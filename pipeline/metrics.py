@@ -81,8 +81,22 @@ REVIEW_RATE = Computed(
 )
 REVIEW_RATE_TARGET = Computed("hcp_review_rate_target", "What the county's plan demands (D5).")
 QUALITY = Computed("hcp_quality_ratio", "Active, good, bad reviews; records collected in time.", ("rate",))
-COVERAGE = Computed("hcp_coverage_ratio", "Share of the catalogue with a case or an active review.", ("of",))
+INSPECTION = Computed(
+    "hcp_inspection_failed_records", "Case records that fail this rule (办件质检).", ("rule",)
+)
+COVERAGE = Computed(
+    "hcp_coverage_ratio",
+    "Share of the catalogue with a case or an active review, of the registered windows and their channels that are heard.",
+    ("of",),
+)
 CHANNELS = Computed("hcp_channel_reviews", "Reviews of the last 7 days by channel.", ("channel",))
+DEVICES = Computed("hcp_devices", "Devices by what they ask of a person, see the desk's page.", ("need",))
+DEVICE_FAULTS = Computed(
+    "hcp_device_chain_faults",
+    "Numbers missing, numbers used twice, events that do not name the one before: of all devices that are not revoked.",
+    ("kind",),
+)
+"""Without the devices' ids: a foreign sender's is any text. The desk's page /devices names them."""
 TICKETS = Computed("hcp_tickets", "差评工单 by state.", ("state",))
 TICKETS_OVERDUE = Computed("hcp_tickets_overdue", "Open tickets past their due time.")
 BEAT = Computed(

@@ -19,6 +19,7 @@ from schemas.topics import Stream
 
 DAY_MS = 86_400_000
 SEAL_KEY_BYTES = 32
+DEVICE_SECRET_BYTES = 32
 WEAK = frozenset({"", "postgres", "password", "secret", "changeme", "hcp", "admin", "123456"})
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -158,6 +159,34 @@ class Web(BaseModel):
     host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
     desk_port: Port = 18080
     exporter_port: Port = 19100
+    hotline_device: str = Field(
+        "",
+        description="what the desk sends calls to 12345 as: hcp device add … --kind system --channel hotline",
+    )
+    hotline_key: str = Field("", description="the key that hcp device add showed")
+    hotline_secret: SecretStr = Field(SecretStr(""), description="the secret that hcp device add showed")
+
+    @model_validator(mode="after")
+    def _hotline_is_whole(self) -> Self:
+        given = (self.hotline_device, self.hotline_key, self.hotline_secret.get_secret_value())
+        if any(given) and not all(given):
+            raise ValueError(
+                "HCP_WEB__HOTLINE_DEVICE, HCP_WEB__HOTLINE_KEY and HCP_WEB__HOTLINE_SECRET are set together or not at all"
+            )
+        if any(given) and len(self.hotline_secret_bytes) != DEVICE_SECRET_BYTES:
+            raise ValueError(
+                "HCP_WEB__HOTLINE_SECRET is not what hcp device add showed: 43 letters, digits, - and _"
+            )
+        return self
+
+    @property
+    def hotline_secret_bytes(self) -> bytes:
+        """The secret as it signs; empty if there is none, or it is not well-formed."""
+        shown = self.hotline_secret.get_secret_value()
+        try:
+            return base64.b64decode(shown + "=" * (-len(shown) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            return b""
 
 
 class Gateway(BaseModel):
@@ -254,7 +283,8 @@ def load() -> Settings:
     file = Path(os.environ.get("HCP_STACK__DATA_DIR", ".hcp")) / "env"
     settings = Settings(_env_file=file, _env_file_encoding="utf-8")
     found = dotenv_values(file, encoding="utf-8")
-    for name in ("desk_port", "exporter_port"):
-        if getattr(settings.web, name) == 0:
-            setattr(settings.web, name, int(found.get(f"HCP_WEB__{name.upper()}") or 0))
+    for branch, name in (("web", "desk_port"), ("web", "exporter_port"), ("gateway", "port")):
+        ports = getattr(settings, branch)
+        if getattr(ports, name) == 0:
+            setattr(ports, name, int(found.get(f"HCP_{branch}__{name}".upper()) or 0))
     return settings

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from pipeline.ledger import device_list, inspection
+from pipeline.ledger.coverage import CHANNEL_DAYS, coverage
 from pipeline.ledger.dead_letters import count_open
+from pipeline.ledger.rate import Rate
+from pipeline.rules.inspection import rules
 from pipeline.rules.measures import MEASURES
 from pipeline.rules.records import Fate
 from pipeline.settings import Settings
@@ -18,24 +22,12 @@ from schemas.events import REASONS
 from schemas.tickets import CLOSED, State
 
 Row = Mapping[str, Any]
-CHANNEL_DAYS = 7
-"""A channel that delivered nothing for so long counts as silent."""
-
-
-class Rate(NamedTuple):
-    """A rate with its fraction. `value` is None while nothing is counted."""
-
-    part: int
-    whole: int
-
-    @property
-    def value(self) -> float | None:
-        """0 to 1."""
-        return self.part / self.whole if self.whole else None
 
 
 class Figures(NamedTuple):
-    """`fates` by topic; `services` by handling mode; `tickets` by state, all states; `dead_letters` by reason, done with or not."""
+    """`fates` by topic; `services` by handling mode; `tickets` by state, all states; `dead_letters` by reason, done with or not;
+    `devices` by what they ask of a person, their faults by kind; `inspection`: case records that fail, by rule.
+    """
 
     asked_at: datetime
     positions: list[Row]
@@ -54,6 +46,9 @@ class Figures(NamedTuple):
     components: list[Row]
     coverage: dict[str, Rate]
     channels: dict[str, int]
+    devices: dict[str, int]
+    device_faults: dict[str, int]
+    inspection: dict[str, int]
 
     def review_rate(self, mode: str) -> Rate:
         """Services reviewed ÷ (reviewed + unreviewed); pending ones are in neither (D5)."""
@@ -82,6 +77,7 @@ def figures(connection: Connection, settings: Settings) -> Figures:
     waiting = _rows(connection, _WAITING, open_after=asked_at - window)
     sums = _sums(connection)
     tickets = dict.fromkeys(State, 0) | _pairs(connection, _TICKETS)
+    devices = device_list.devices(connection, asked_at)
     unsent, oldest = connection.execute(text(_OUTBOX)).one()
     return Figures(
         asked_at,
@@ -101,8 +97,11 @@ def figures(connection: Connection, settings: Settings) -> Figures:
         unsent,
         float(oldest),
         _rows(connection, "select name, state, at, error, error_at from office.component order by name"),
-        _coverage(connection),
+        coverage(connection),
         {channel.value: 0 for channel in Channel} | _pairs(connection, _CHANNELS, days=CHANNEL_DAYS),
+        device_list.needs(devices, asked_at),
+        device_list.faults(devices),
+        _failures(connection),
     )
 
 
@@ -118,19 +117,6 @@ _OUTBOX = """
     select count(*), coalesce(extract(epoch from now() - min(created_at)), 0) from outbox where sent_at is null"""
 _CHANNELS = """
     select channel, count(*) from review where received_at > now() - make_interval(days => :days) group by 1"""
-_COVERAGE = """
-    with wired as (
-        select item_code, dept_code, bool_or(open_since is null) as reviewed from service
-        where not placeholder group by 1, 2),
-    departments as (
-        select d.dept_code, d.items, bool_or(w.reviewed) as reviewed, bool_or(w.dept_code is not null) as wired,
-            count(distinct left(w.item_code, 31)) filter (where w.reviewed) as items_reviewed,
-            count(distinct left(w.item_code, 31)) as items_wired
-        from office.department d left join wired w using (dept_code) group by 1, 2)
-    select count(*) as departments, coalesce(sum(items), 0)::int as items,
-        count(*) filter (where reviewed) as departments_reviewed, count(*) filter (where wired) as departments_wired,
-        coalesce(sum(items_reviewed), 0)::int as items_reviewed, coalesce(sum(items_wired), 0)::int as items_wired
-    from departments"""
 
 
 def _rows(connection: Connection, query: str, **parameters: Any) -> list[Row]:
@@ -177,12 +163,9 @@ def _services(connection: Connection, mode: HandlingMode, waiting: list[Row]) ->
     }
 
 
-def _coverage(connection: Connection) -> dict[str, Rate]:
-    """Of the catalogue: with an active review, and with a case seen (D1, D9)."""
-    row = connection.execute(text(_COVERAGE)).one()
-    return {
-        "items_reviewed": Rate(row.items_reviewed, row.items),
-        "items_wired": Rate(row.items_wired, row.items),
-        "departments_reviewed": Rate(row.departments_reviewed, row.departments),
-        "departments_wired": Rate(row.departments_wired, row.departments),
-    }
+def _failures(connection: Connection) -> dict[str, int]:
+    """Case records that fail, by rule; every rule is there."""
+    found = dict.fromkeys(rules(), 0)
+    for (_, rule), records in inspection.failures(connection).items():
+        found[rule] += records
+    return found

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
-from pipeline.ledger.figures import Figures, Rate, figures
+from pipeline.ledger.figures import Figures, figures
+from pipeline.ledger.rate import Rate
 from pipeline.replay.register import Replay
 from pipeline.rules.measures import MEASURES
 from pipeline.settings import Settings

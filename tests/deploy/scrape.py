@@ -8,9 +8,12 @@ from prometheus_client.metrics import MetricWrapperBase
 from consumers.exporter import samples
 from consumers.status import Status
 from pipeline import metrics
-from pipeline.ledger.figures import Figures, Rate, _reviews
+from pipeline.ledger.device_list import FAULTS, Need
+from pipeline.ledger.figures import Figures, _reviews
+from pipeline.ledger.rate import Rate
 from pipeline.log import Watermark
 from pipeline.metrics import COMPUTED
+from pipeline.rules.inspection import rules
 from pipeline.rules.measures import MEASURES
 from pipeline.rules.records import Fate
 from pipeline.settings import Settings
@@ -22,7 +25,11 @@ NOW = datetime(2026, 11, 23, 7, 20, tzinfo=UTC)
 SUMS = dict.fromkeys(MEASURES, 1)
 SERVICES = {"reviewed": 9, "unreviewed": 1, "pending": 1}
 OUTCOMES = tuple(_reviews(SUMS, []))
-COVERAGE = ("items_reviewed", "items_wired", "departments_reviewed", "departments_wired")
+COVERAGE = (
+    *("items_reviewed", "items_wired", "departments_reviewed", "departments_wired"),
+    *("windows_reviewed", "channels_delivering"),
+)
+NEEDS = tuple(need.label for need in Need)
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 WORKERS_OWN = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
 
@@ -52,6 +59,9 @@ class County(Status):
             components=[{"name": "worker-0", "state": "running", "at": NOW, "error": "", "error_at": None}],
             coverage=dict.fromkeys(COVERAGE, Rate(1, 2)),
             channels={channel.value: 1 for channel in Channel},
+            devices=dict.fromkeys(NEEDS, 1),
+            device_faults=dict.fromkeys(FAULTS, 1),
+            inspection=dict.fromkeys(rules(), 1),
         )
 
     def _log(self, _: list[str]) -> list[Watermark]:

@@ -11,13 +11,24 @@ import yaml
 
 from consumers.report import TERMS
 from pipeline import metrics
+from pipeline.ledger.device_list import FAULTS
 from pipeline.metrics import COMPUTED
+from pipeline.rules.inspection import rules
 from pipeline.rules.records import Fate
 from schemas.codes import Channel, HandlingMode
 from schemas.events import REASONS
 from schemas.tickets import State
 from tests.deploy.queries import GRAFANA, PROMETHEUS, Query, judge, metrics_in, of_alerts, of_board, panels
-from tests.deploy.scrape import COVERAGE, OUTCOMES, SERVICES, County, exporter_series, names, worker_series
+from tests.deploy.scrape import (
+    COVERAGE,
+    NEEDS,
+    OUTCOMES,
+    SERVICES,
+    County,
+    exporter_series,
+    names,
+    worker_series,
+)
 
 UNUSED = {
     "hcp_log_start_offset": "lag is made of these three; `hcp positions list` shows them",
@@ -139,6 +150,9 @@ def cells_of(at: dict[str, int]) -> list[tuple[int, int]]:
         shown("channel", {channel.value: channel.label for channel in Channel}),
         shown("state", {state.value: state.label for state in State}),
         shown("fate", {fate.value: TERMS[fate.value] for fate in Fate}),
+        shown("rule", {rule.id: rule.name for rule in rules().values()}),
+        shown("need", {need: TERMS[need] for need in NEEDS}),
+        shown("kind", {kind: TERMS[kind] for kind in FAULTS}),
         shown("outcome", {outcome: TERMS[outcome] for outcome in OUTCOMES}),
         shown("handling_mode", {mode.value: mode.label for mode in HandlingMode}),
         shown(
@@ -154,7 +168,11 @@ def test_what_a_label_says_is_told_in_the_countys_words(legend: str, words: dict
 
 @pytest.mark.parametrize(
     ("label", "values"),
-    [("reason", set(REASONS)), ("of", set(COVERAGE)), ("rate", set(County().figures().quality()))],
+    [
+        ("reason", set(REASONS)),
+        ("of", set(COVERAGE)),
+        ("rate", set(County().figures().quality())),
+    ],
 )
 def test_every_value_of_a_label_has_a_chinese_name(label: str, values: set[str]) -> None:
     using = [one for one in panels() if any(label in target["legendFormat"] for target in one["targets"])]
