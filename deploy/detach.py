@@ -51,6 +51,7 @@ def addresses(settings: Settings) -> dict[str, str]:
     web = settings.web
     return {
         "desk": f"http://{web.host}:{web.desk_port}/",
+        "gateway": f"{settings.gateway.url}/",
         "metrics": f"http://{web.host}:{web.exporter_port}/metrics",
         "Kafka": settings.kafka.bootstrap_servers,
         "logs": str(settings.stack.data_dir / "log"),

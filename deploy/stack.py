@@ -24,7 +24,7 @@ from pipeline.settings import Settings, environment
 
 KAFKA, POSTGRES, PAGES, WORKERS, PLAYER = range(5)
 """Ranks: what stands later needs what stands earlier, and stops before it."""
-STOP_SECONDS = {PLAYER: 2.0, WORKERS: 5.0, PAGES: 1.5, POSTGRES: 2.5, KAFKA: 3.0}
+STOP_SECONDS = {PLAYER: 1.5, WORKERS: 5.0, PAGES: 2.0, POSTGRES: 2.5, KAFKA: 3.0}
 """14 s together: a stop takes under 15 s even if nobody listens."""
 BEAT_SECONDS = 30
 """A worker beats every 5 s; a batch may keep it from that for a while."""
@@ -40,12 +40,18 @@ class Stack:
         self.player: Keeper | None = None
 
     def claim_pages(self) -> None:
-        """Choose the ports of the pages. Raises StackError if one is taken."""
-        web = self.settings.web
+        """Choose the ports of the pages and of the gateway, and where its spool is. Raises StackError if one is taken."""
+        web, gateway = self.settings.web, self.settings.gateway
         self._set(
             "web",
             desk_port=ports.claim(web.desk_port, "the desk", "HCP_WEB__DESK_PORT"),
             exporter_port=ports.claim(web.exporter_port, "the exporter", "HCP_WEB__EXPORTER_PORT"),
+        )
+        spool = gateway.spool_dir if "spool_dir" in gateway.model_fields_set else self.folder / "spool"
+        self._set(
+            "gateway",
+            port=ports.claim(gateway.port, "the gateway", "HCP_GATEWAY__PORT"),
+            spool_dir=spool.resolve(),
         )
 
     async def start_servers(self) -> None:
@@ -94,13 +100,14 @@ class Stack:
         )
 
     async def start_commands(self) -> None:
-        """Workers, desk and exporter. Raises StackError."""
+        """Workers, desk, exporter and gateway. Raises StackError."""
         web = self.settings.web
         beating = partial(_workers_beat, self.settings)
         workers = [self._worker(n, health=beating) for n in range(1, self.settings.stack.workers + 1)]
         await self.supervisor.start(
             self._page("exporter", web.exporter_port, "metrics"),
             self._page("desk", web.desk_port, ""),
+            self._gateway(),
             *workers,
         )
 
@@ -122,6 +129,13 @@ class Stack:
         shown = f"[{host}]" if ":" in host else host
         health = partial(page_answers, host, port)
         return self._command(name, [name], PAGES, address=f"http://{shown}:{port}/{path}", health=health)
+
+    def _gateway(self) -> Keeper:
+        """Asked on loopback, where it listens too when it listens everywhere."""
+        gateway = self.settings.gateway
+        host = gateway.host if gateway.host not in {"0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104  not to listen on
+        health = partial(page_answers, host, gateway.port)
+        return self._command("gateway", ["gateway"], PAGES, address=f"{gateway.url}/", health=health)
 
     def _command(self, name: str, words: list[str], rank: int, *, once: bool = False, **about: Any) -> Keeper:
         return _kept(

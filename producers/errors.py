@@ -37,8 +37,16 @@ class SourceAwayError(RetryLaterError):
     """A foreign database that does not answer."""
 
 
+class CannotSimulateError(InputError):
+    """Nothing more was sent."""
+
+
 class DeadLetterError(InputError):
     """Nothing was done with the dead letter."""
+
+
+class CannotServeError(InputError):
+    """The gateway does not start like this."""
 
 
 class DeviceError(InputError):

@@ -28,6 +28,7 @@ ANY_PORTS = {
     "HCP_STACK__POSTGRES_PORT": "0",
     "HCP_WEB__DESK_PORT": "0",
     "HCP_WEB__EXPORTER_PORT": "0",
+    "HCP_GATEWAY__PORT": "0",
 }
 READY_SECONDS = 90
 
@@ -105,11 +106,12 @@ def test_a_stack_heals_its_processes_and_stops_in_order(folder: Folder) -> None:
     assert status["errors"] == []
     assert status["addresses"]["bootstrap_servers"] == folder.settings().kafka.bootstrap_servers
 
-    wounded = [*folder.processes("deploy", "worker"), *folder.processes("deploy", "desk"), *servers(folder)]
-    assert len(wounded) == 4
+    pages = [*folder.processes("deploy", "desk"), *folder.processes("deploy", "gateway")]
+    wounded = [*folder.processes("deploy", "worker"), *pages, *servers(folder)]
+    assert len(wounded) == 5
     for one in wounded:
         one.kill()
-    healed = "postgres(restarts=1) kafka(restarts=1) exporter desk(restarts=1) worker(restarts="
+    healed = "postgres(restarts=1) kafka(restarts=1) exporter desk(restarts=1) gateway(restarts=1) worker(restarts="
     wait_for(lambda: healed in folder.said().splitlines()[-1], 60, "all run again")
     assert json.loads(folder.hcp("status", "--json").stdout)["errors"] == []
 
