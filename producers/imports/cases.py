@@ -76,7 +76,7 @@ def import_cases(
     mapping = _load(source, kind)
     total = count(path)
     _check_columns(mapping, path)
-    folder = _folder(settings)
+    folder = folder_of(settings)
     place = standing.place(folder, mapping.name, path)
     current = _begin(mapping, path, state.read(place, Standing), shift, again=again or dry_run)
     task = _Task(path, mapping, place, current, total, progress)
@@ -129,7 +129,7 @@ def _report(task: _Task, intake: Intake, listed: Lists, published: int, *, dry_r
     )
 
 
-def _folder(settings: Settings) -> Path:
+def folder_of(settings: Settings) -> Path:
     folder = settings.stack.data_dir / "import"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

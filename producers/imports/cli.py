@@ -1,11 +1,14 @@
 """`hcp import cases | reviews | sources`: the commands of the imports."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from producers.imports.kinds import RowKind
+
+if TYPE_CHECKING:
+    from producers.imports.database.poller import Polled
 
 app = typer.Typer(help="Files, sheets, databases and paper forms into the log.", no_args_is_help=True)
 
@@ -77,9 +80,10 @@ def watch(
 ) -> None:
     """Import every file that is put into a folder, until told to stop: to done/, or to refused/ with what is wrong with it."""
     from pipeline.settings import load
+    from producers.imports.alone import alone
     from producers.imports.known import load as mapping
     from producers.imports.polling import poll, until_told
-    from producers.imports.watch import Watch, alone, importer
+    from producers.imports.watch import Watch, importer
 
     watching = Watch(folder, importer(load(), mapping(source), source), rest, dry_run=dry_run)
 
@@ -94,3 +98,41 @@ def watch(
         look()
         stop.wait(rest)
         look()
+
+
+@app.command()
+def database(
+    url: Annotated[
+        str,
+        typer.Option(envvar="HCP_SOURCE_URL", help="Of SQLAlchemy; better not typed, but in HCP_SOURCE_URL."),
+    ],
+    query_file: Annotated[Path, typer.Option(help="One SELECT.", exists=True, dir_okay=False)],
+    cursor: Annotated[str, typer.Option(help="The column that grows with every change, e.g. updated_at.")],
+    source: Source,
+    every: Annotated[float, typer.Option(help="Seconds between two polls.", min=0.1)] = 60.0,
+    overlap: Annotated[
+        int,
+        typer.Option(help="Read so far back each time, for late commits: seconds, or of a number.", min=0),
+    ] = 300,
+    once: Annotated[bool, typer.Option("--once", help="One poll, then end.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Publish what is new in somebody else's database, which is only read, until told to stop. Goes on where it was."""
+    from pipeline.settings import load
+    from producers.imports.database.poller import Poller, position_of
+    from producers.imports.database.query import Query, query_in
+    from producers.imports.known import load as mapping
+    from producers.imports.polling import poll, until_told
+
+    settings, rows, query = load(), mapping(source), Query(url, query_in(query_file), cursor)
+    with position_of(settings, rows, query) as position, until_told() as stop:
+        poller = Poller(settings, rows, query, position, overlap=overlap, dry_run=dry_run, stop=stop)
+        if once or dry_run:
+            typer.echo("\n".join(poller.poll().lines()))
+        else:
+            poll(lambda: _tell(poller.poll()), every, stop, typer.echo)
+
+
+def _tell(polled: "Polled") -> None:
+    if polled.report.rows:
+        typer.echo("\n".join(polled.lines()))

@@ -69,6 +69,11 @@ class Mapping(Strict):
         """The columns with the reviewer's identity: never in a list, never in an id."""
         return self._columns_of(IDENTITY)
 
+    @property
+    def counts_rows(self) -> bool:
+        """Whether a row's meaning depends on the rows before it."""
+        return any(source.ordinal for source in self.fields.values())
+
     @cached_property
     def apart(self) -> tuple[str, ...]:
         """The columns that tell one application from another, or one reviewed object from another."""
@@ -83,13 +88,13 @@ class Mapping(Strict):
         return tuple(dict.fromkeys(column for column in named if column is not None))
 
     def check_columns(self, there: Iterable[str]) -> None:
-        """Raises CannotImportError if the sheet has not all columns that are read."""
+        """Raises CannotImportError if there are not all columns that are read."""
         present = set(there)
         wanted = [*self.columns, *(self.promise.columns if self.promise else ())]
         if lacking := [column for column in wanted if column not in present]:
             raise CannotImportError(
-                f"the file has no column {', '.join(lacking)}, and the mapping {self.name} reads it; "
-                f"its header says: {', '.join(name for name in there if name)}"
+                f"there is no column {', '.join(lacking)}, and the mapping {self.name} reads it; "
+                f"there are: {', '.join(name for name in there if name)}"
             )
 
     def numbered(self, rows: Iterable[tuple[int, Cells]]) -> Iterator[tuple[int, Cells, int]]:

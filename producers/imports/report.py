@@ -22,8 +22,8 @@ class Report(NamedTuple):
     summary: Summary
     errors: Path | None
     remarks: Path | None
-    shift: timedelta
-    dry_run: bool
+    shift: timedelta = timedelta()
+    dry_run: bool = False
 
     @property
     def rows(self) -> int:

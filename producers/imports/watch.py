@@ -4,13 +4,11 @@ Nothing is remembered between runs but what the importer itself keeps: a file st
 """
 
 import csv
-import fcntl
 import os
 import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -162,22 +160,3 @@ def _put(listed: Path, place: Path, like: Path) -> None:
     """Who could read the file may read what is wrong with it."""
     shutil.move(listed, place)
     place.chmod(stat.S_IMODE(like.stat().st_mode))
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Nobody else watches this folder meanwhile. Raises CannotImportError if somebody does, or if there is no such folder."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise CannotImportError(f"{folder} cannot be watched: {error.strerror}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CannotImportError(
-            f"{folder} is already watched by another process: end that one first"
-        ) from None
-    else:
-        yield
-    finally:
-        os.close(handle)

@@ -160,7 +160,7 @@ def test_ordinals_count_the_rows_of_a_case_also_those_that_are_refused() -> None
 
 
 def test_a_sheet_without_the_columns(sheet: Mapping) -> None:
-    with pytest.raises(CannotImportError, match=r"no column 办件编号, 实施编码.*its header says: 编号, 状态"):
+    with pytest.raises(CannotImportError, match=r"no column 办件编号, 实施编码.*there are: 编号, 状态"):
         sheet.check_columns(["编号", "状态"])
 
 

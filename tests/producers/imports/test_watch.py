@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 
 from producers.cli import app
 from producers.errors import CannotImportError, NotPublishedError
+from producers.imports.alone import alone
 from producers.imports.known import load
 from producers.imports.polling import poll, until_told
-from producers.imports.watch import DONE, REFUSED, Taken, Watch, alone, importer
+from producers.imports.watch import DONE, REFUSED, Taken, Watch, importer
 from tests.producers.imports.test_cases import HEADER, Log, line, settings_in, sheet
 from tests.wait import wait_for
 
@@ -183,11 +184,11 @@ def test_a_dry_run_moves_and_sends_nothing(tmp_path: Path) -> None:
 
 
 def test_one_folder_has_one_watcher(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(CannotImportError, match="already watched"), alone(tmp_path):
+    with alone(tmp_path), pytest.raises(CannotImportError, match="already imports from"), alone(tmp_path):
         pass
     with alone(tmp_path):
         pass
-    with pytest.raises(CannotImportError, match="cannot be watched"), alone(tmp_path / "absent"):
+    with pytest.raises(CannotImportError, match="cannot be opened"), alone(tmp_path / "absent"):
         pass
 
 

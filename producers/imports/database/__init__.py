@@ -1,0 +1,1 @@
+"""A foreign database, polled: what is new since the last acknowledged row becomes events."""

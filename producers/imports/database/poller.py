@@ -1,0 +1,157 @@
+"""One poll after the other: what is new is published, and the position moves after the acknowledgement.
+
+A kill at any moment repeats rows and loses none: their event ids are made of their cells, so the repeats are duplicates.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from threading import Event as Flag
+from typing import NamedTuple
+
+from pipeline.settings import Settings
+from producers.errors import CannotImportError
+from producers.imports.alone import alone
+from producers.imports.cases import ROWS_A_FLUSH, Connect, Sink, folder_of
+from producers.imports.database.cursor import Cursor
+from producers.imports.database.position import Position
+from producers.imports.database.query import Query, Row, Snapshot
+from producers.imports.identity import sealer_of
+from producers.imports.intake import Intake, Lists, lists
+from producers.imports.mapping import Mapping
+from producers.imports.report import Report
+from producers.imports.shared import shared_numbers
+from producers.publish import Publisher
+
+
+class Polled(NamedTuple):
+    """What came of a poll. `without_cursor`: rows that cannot be read, because they have no place in the order."""
+
+    report: Report
+    without_cursor: int
+
+    def lines(self) -> list[str]:
+        """For the screen."""
+        without = f"{self.without_cursor:,} rows of the query have no cursor value and are not read"
+        return [*self.report.lines(), *([without] if self.without_cursor else [])]
+
+
+class Poller:
+    """Reads one source, one poll at a time. `overlap`: how far each poll reads back, for what was committed late.
+
+    `stop`: when it is set, a poll ends after the rows that are acknowledged.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        mapping: Mapping,
+        query: Query,
+        position: Position,
+        *,
+        overlap: int = 0,
+        dry_run: bool = False,
+        stop: Flag | None = None,
+        connect: Connect = Publisher,
+    ) -> None:
+        if mapping.counts_rows:
+            raise CannotImportError(
+                f"{mapping.name} numbers the services of a case by its rows, and a poll sees only some of them: "
+                "give service_no a column"
+            )
+        self._settings, self._mapping, self._query, self._position = settings, mapping, query, position
+        self._overlap, self._dry_run, self._connect = overlap, dry_run, connect
+        self._stop = stop or Flag()
+        self._sealer = sealer_of(settings.seal) if mapping.personal else None
+
+    def poll(self) -> Polled:
+        """Publish what is new. Blocks. Raises SourceAwayError, NotPublishedError, CannotImportError.
+
+        1. In one snapshot: rows without a place in the order, and case numbers that strangers share.
+        2. The rows from the position on, those that are not acknowledged yet, each judged and sent.
+        3. Every so many rows: wait for the acknowledgements, and only then move the position.
+        """
+        now = datetime.now(UTC)
+        name = f"{self._mapping.name}-{now:%Y%m%dT%H%M%S.%f}"
+        with (
+            self._query.snapshot() as snapshot,
+            lists(folder_of(self._settings), name, self._mapping) as listed,
+        ):
+            without = snapshot.without_cursor()  # 1
+            shared = self._shared(snapshot)
+            intake = Intake(self._mapping, listed, now, shared=shared, sealer=self._sealer)
+            published = self._publish(snapshot, intake)
+            return Polled(self._report(intake, listed, published), without)
+
+    def _shared(self, snapshot: Snapshot) -> frozenset[str]:
+        with closing(snapshot.rows(self._since())) as rows:
+            found = shared_numbers(self._mapping, self._checked(rows)) | self._position.shared
+        if not self._dry_run:
+            self._position.share(found)
+        return found
+
+    def _checked(self, rows: Iterator[Row]) -> Iterator[tuple[int, dict[str, str]]]:
+        for number, row in enumerate(rows):
+            if number == 0:
+                self._mapping.check_columns(row.cells)
+            yield number, row.cells
+
+    def _since(self) -> Cursor | None:
+        return self._position.upto and self._position.upto.back(self._overlap)
+
+    def _publish(self, snapshot: Snapshot, intake: Intake) -> int:
+        published, batch = 0, list[Row]()
+        with ExitStack() as stack:
+            sink: Sink | None = None
+            for row in stack.enter_context(closing(snapshot.rows(self._since()))):  # 2
+                if self._position.has(row.key):
+                    continue
+                event = intake.take(intake.counts.rows + 1, row.cells, 1)
+                if event is not None and not self._dry_run:
+                    sink = sink or stack.enter_context(self._connect(self._settings.kafka))
+                    sink.send(event, f"/import/{self._mapping.name}")
+                    published += 1
+                batch.append(row)
+                if len(batch) == ROWS_A_FLUSH:
+                    self._settle(sink, batch)  # 3
+                    if self._stop.is_set():
+                        return published
+            self._settle(sink, batch)
+        return published
+
+    def _settle(self, sink: Sink | None, batch: list[Row]) -> None:
+        """The position moves when everything before it is safe; the other way round a kill in between would lose rows."""
+        if self._dry_run or not batch:
+            return
+        if sink is not None:
+            sink.flush()
+        upto = batch[-1].cursor.at_least(self._position.upto)  # a row that was committed late lies before it
+        self._position.save(((row.key, row.cursor) for row in batch), upto, upto.back(self._overlap))
+        batch.clear()
+
+    def _report(self, intake: Intake, listed: Lists, published: int) -> Report:
+        return Report(
+            name=self._mapping.name,
+            counts=intake.counts,
+            published=published,
+            earlier=0,
+            summary=intake.inspection.summary(),
+            errors=listed.refused.placed,
+            remarks=listed.remarks.placed,
+            dry_run=self._dry_run,
+        )
+
+
+@contextmanager
+def position_of(settings: Settings, mapping: Mapping, query: Query) -> Iterator[Position]:
+    """Where this source stands, for one process at a time. Raises CannotImportError, DamagedError."""
+    digest = sha256(f"{mapping.name} {query.name}".encode()).hexdigest()[:16]
+    folder = folder_of(settings) / f"database-{mapping.name}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with alone(folder):
+        position = Position(folder / "position.sqlite")
+        try:
+            yield position
+        finally:
+            position.close()

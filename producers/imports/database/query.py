@@ -1,0 +1,153 @@
+"""Asking a foreign database, read-only: the rows of a query whose cursor column is not less than a value, in its order."""
+
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.pool import NullPool
+
+from producers.errors import CannotImportError, SourceAwayError
+from producers.imports.database.cursor import Cursor, cursor_of
+
+ROWS_A_FETCH = 500
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_READ_ONLY = {
+    "postgresql": "set transaction isolation level repeatable read, read only",
+    "oracle": "set transaction read only",
+    "mysql": "start transaction with consistent snapshot, read only",
+    "mariadb": "start transaction with consistent snapshot, read only",
+    "sqlite": "pragma query_only = on",
+}
+"""Elsewhere the account decides what it may do; nothing is ever committed anyway."""
+
+
+class Row(NamedTuple):
+    """A row of the database: its cells as text, its place in the order, and what tells it from every other row."""
+
+    cells: dict[str, str]
+    cursor: Cursor
+    key: bytes
+
+
+class Query:
+    """A query of somebody else's database. Raises CannotImportError, here and later, if it cannot be asked as it stands."""
+
+    def __init__(self, url: str, query: str, cursor: str) -> None:
+        if not _COLUMN.fullmatch(cursor):
+            raise CannotImportError(f"--cursor {cursor}: give the plain name of a column of the query")
+        self._engine, self._cursor = _engine(url), cursor
+        self._query = query.strip().rstrip(";")
+        self.name = self._engine.url.render_as_string(hide_password=True) + f" {cursor}"
+
+    @contextmanager
+    def snapshot(self) -> Iterator["Snapshot"]:
+        """A read-only transaction, rolled back at the end. Raises SourceAwayError."""
+        with _sentences(), self._engine.connect() as connection:
+            if statement := _READ_ONLY.get(self._engine.dialect.name):
+                connection.exec_driver_sql(statement)
+            try:
+                yield Snapshot(connection, self._query, self._cursor)
+            finally:
+                connection.rollback()
+
+
+class Snapshot:
+    """What the database holds at one moment."""
+
+    def __init__(self, connection: Connection, query: str, cursor: str) -> None:
+        self._connection, self._cursor = connection, cursor
+        self._from = f"from (\n{query}\n) q where q.{cursor}"
+
+    def rows(self, since: Cursor | None) -> Generator[Row, None, None]:
+        """The rows from this cursor value on, with it; None: all that have one. Reads as it goes."""
+        asked = f"select * {self._from} {'>= :since' if since else 'is not null'} order by q.{self._cursor}"
+        streamed = self._connection.execution_options(stream_results=True, max_row_buffer=ROWS_A_FETCH)
+        with streamed.execute(text(asked), {"since": since.asked()} if since else {}) as found:
+            names = _names(list(found.keys()), self._cursor)
+            for values in found:
+                cells = {name: _text(value) for name, value in zip(names, values, strict=True)}
+                cursor = cursor_of(values[names.index(self._cursor)])
+                if since and cursor.type is not since.type:
+                    raise CannotImportError(
+                        f"the cursor column was a {since.type} and is a {cursor.type} now: see docs/imports.md"
+                    )
+                yield Row(cells, cursor, _key(cells))
+
+    def without_cursor(self) -> int:
+        """How many rows have no cursor value: they are never read."""
+        found = self._connection.execute(text(f"select count(*) {self._from} is null"))
+        return int(found.scalar_one())
+
+
+def query_in(file: Path) -> str:
+    """The text of a query file. Raises CannotImportError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise CannotImportError(f"{file} is not in UTF-8") from None
+
+
+def _engine(url: str) -> Engine:
+    try:
+        made = make_url(url)
+        if made.get_backend_name() == "sqlite" and not Path(made.database or "").is_file():
+            raise CannotImportError("--url: there is no such SQLite file")
+        return create_engine(made, poolclass=NullPool)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise CannotImportError(
+            f"--url: no database can be reached by it ({type(error).__name__}): SQLAlchemy's form is "
+            "driver://user:password@host/name, and the driver must be installed"
+        ) from None
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What the database says of the connection or the query is told; what it says of values may be a citizen's."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise SourceAwayError(f"the database says: {_said(error.orig)}") from None
+    except ProgrammingError as error:
+        raise CannotImportError(f"the database does not take the query: {_said(error.orig)}") from None
+    except SQLAlchemyError as error:
+        raise CannotImportError(f"the query cannot be read ({type(error).__name__})") from None
+
+
+def _said(error: BaseException | None) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _names(names: list[str], cursor: str) -> list[str]:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CannotImportError(f"the query has more than one column {', '.join(twice)}: rename one")
+    if cursor not in names:
+        raise CannotImportError(f"the query has no column {cursor}: it has {', '.join(names)}")
+    return names
+
+
+def _key(cells: dict[str, str]) -> bytes:
+    return blake2b("\x1f".join(cells.values()).encode(), digest_size=16).digest()
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case bytes() | memoryview():
+            return bytes(value).hex()
+        case _:
+            return str(value)
