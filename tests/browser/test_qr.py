@@ -2,7 +2,6 @@
 
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,16 +10,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from producers.qr.receipt import event_of
 from producers.qr.sheet import Hall, cards, sheet
 from producers.tokens import Claims
+from tests import serving
 from tests.producers.gateway.house import House, house
 from tests.producers.qr.walls import WINDOW, case_claims
-from tests.wait import wait_for
 
 pytestmark = pytest.mark.browser
 CHROMIUM = "/usr/bin/chromium"
@@ -60,17 +58,8 @@ class Served:
 
 @contextmanager
 def served_from(folder: Path, **gateway: Any) -> Iterator[Served]:
-    with house(folder, **gateway) as made:
-        server = uvicorn.Server(
-            uvicorn.Config(made.app, port=0, log_level="error", ws="none", lifespan="off", access_log=False)
-        )
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        wait_for(lambda: server.started, 20, "the gateway")
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield Served(made, f"http://127.0.0.1:{port}")
-        server.should_exit = True
-        thread.join(10)
+    with house(folder, **gateway) as made, serving.served(made.app, "off") as address:
+        yield Served(made, address)
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""From a code on the wall to the desk: scanned, reviewed, folded, and followed up with the receipt."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from consumers.desk.app import create as create_desk
+from producers.gateway.app import create as create_gateway
+from producers.gateway.way_in import WayIn
+from producers.qr.receipt import event_of
+from producers.tokens import Claims
+from schemas.codes import Channel
+from tests.browser.test_qr import ARGS, CHROMIUM, PHONE, choose, submit, thanked
+from tests.harness import System, case
+from tests.producers.qr.walls import DEPT, WINDOW, case_claims
+from tests.serving import served
+from tests.wait import wait_for
+
+pytestmark = [pytest.mark.system, pytest.mark.browser]
+
+
+class County:
+    """Gateway, worker and desk of one stack, and a phone."""
+
+    def __init__(self, system: System, way_in: WayIn, gateway: str, desk: str, phone: Any) -> None:
+        self.system, self.way_in = system, way_in
+        self.gateway, self.desk, self.phone = gateway, desk, phone
+
+    def scan(self, claims: Claims) -> None:
+        token = self.way_in.tokens.make(claims, datetime.now(UTC) + timedelta(days=1))
+        self.phone.goto(f"{self.gateway}/r/{token}")
+
+    def tickets(self, event_id: str) -> list[tuple[Any, ...]]:
+        return self.system.ask(
+            "select ticket_id, dept_code, case_no from ticket where event_id = :id", id=event_id
+        )
+
+
+@pytest.fixture
+def county(system: System) -> Iterator[County]:
+    system.settings.gateway.spool_dir = system.folder / "spool"
+    gateway = create_gateway(system.settings)
+    with (
+        served(gateway) as gateway_at,
+        served(create_desk(system.settings)) as desk_at,
+        system.worker(),
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        size = {"width": PHONE[0], "height": PHONE[1]}
+        phone = browser.new_page(viewport=size, locale="zh-CN")
+        yield County(system, gateway.state.way_in, gateway_at, desk_at, phone)
+        browser.close()
+
+
+def test_a_bad_review_at_a_window_is_a_ticket_on_the_desk(county: County) -> None:
+    phone = county.phone
+    county.scan(WINDOW)
+    choose(phone, 1)
+    phone.get_by_label("服务态度差效率低").check()
+    phone.get_by_label("您还想说的话").fill("跑了三趟")
+    phone.get_by_text("留下联系方式").click()
+    phone.get_by_label("电话").fill("13800135678")
+    submit(phone)
+    number = thanked(phone)
+    ((ticket_id, dept_code, case_no),) = wait_for(lambda: county.tickets(event_of(number)), 40, "the ticket")
+    assert (dept_code, case_no) == (DEPT.code, "")
+
+    phone.goto(f"{county.desk}/tickets/{ticket_id}")
+    told = phone.inner_text("main")
+    assert all(
+        words in told for words in ("非常不满意", "服务态度差效率低", "跑了三趟", "W03", "实名", "二维码")
+    )
+    assert "13800135678" not in phone.content()
+
+    phone.goto(f"{county.gateway}/r/receipt?number={number}")
+    assert phone.get_by_role("heading", name="已转交承办部门").is_visible()
+    assert DEPT.name in phone.inner_text("main")
+    sealed, mark = county.system.ask("select reviewer, reviewer_mark from review")[0]
+    assert county.way_in.sealer.open_reviewer(event_of(number), sealed).phone == "13800135678"
+    assert mark == county.way_in.sealer.mark("13800135678")
+
+
+def test_a_case_link_meets_its_case(county: County) -> None:
+    county.system.send(case("MX20261123000451"))
+    county.scan(case_claims(county.way_in.tokens, "MX20261123000451", Channel.SMS))
+    choose(county.phone, 5)
+    submit(county.phone)
+    number = thanked(county.phone)
+    asked = "select outcome from service where case_no = 'MX20261123000451' and outcome is not null"
+    assert wait_for(lambda: county.system.ask(asked), 40, "the match") == [("matched",)]
+    assert county.system.ask("select channel, event_id from review") == [("sms", event_of(number))]
+    county.phone.goto(f"{county.gateway}/r/receipt?number={number}")
+    assert county.phone.get_by_role("heading", name="您的评价已收到").is_visible()
