@@ -17,9 +17,16 @@ from producers.gateway.outside import Outside
 from producers.gateway.running import Running
 from producers.gateway.way_in import WayIn, utc_now
 from producers.qr import routes as qr
+from producers.screen import routes as screen
 from producers.spool.spool import Spool
 
-WAYS: list[Callable[[WayIn], list[BaseRoute]]] = [events.routes, reviews.routes, health.routes, qr.routes]
+WAYS: list[Callable[[WayIn], list[BaseRoute]]] = [
+    events.routes,
+    reviews.routes,
+    health.routes,
+    qr.routes,
+    screen.routes,
+]
 """Each way in has its routes; all of them are `guard.Guarded`."""
 
 

@@ -1,0 +1,91 @@
+"""The terminal's routes: the page and its files, the calls of the window's system, and the stream in which they come."""
+
+from http import HTTPStatus
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute
+
+from producers.devices.device import Device
+from producers.gateway.errors import Forbidden
+from producers.gateway.guard import BODY, Auth, Guarded, Rate
+from producers.gateway.way_in import WayIn
+from producers.pages.look import Look
+from producers.screen.invitations import Invitations, read, speak
+from producers.screen.shell import HERE, STATIC_PATH, TYPES, WORKER, Shell, reasons
+from producers.screen.stream import heard
+
+UNCACHED = {"Cache-Control": "no-cache"}
+"""Asked for again each time: what is kept for offline use is the service worker's business alone."""
+
+
+class Screen:
+    """The endpoints."""
+
+    def __init__(self, invitations: Invitations) -> None:
+        self._invitations = invitations
+        self._shell = Shell()
+        self._look = Look(HERE, styles=[HERE / "static" / "screen.css"])
+
+    async def page(self, request: Request) -> Response:
+        """The page, the same for every window and before every enrolment."""
+        return self._look.page(request, "screen.html", {"reasons": reasons()}, headers=UNCACHED)
+
+    async def worker(self, request: Request) -> Response:
+        """The service worker, with the version of everything that it keeps. What it may load, its own headers say."""
+        page = await self.page(request)
+        headers = self._look.headers | UNCACHED
+        return Response(self._shell.worker(bytes(page.body)), headers=headers, media_type=TYPES[".js"])
+
+    async def file(self, request: Request) -> Response:
+        """A script of the page. 404 if there is none of this name."""
+        name = request.path_params["name"]
+        if name not in self._shell.files:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return Response(self._shell.files[name], headers=UNCACHED, media_type=TYPES[Path(name).suffix])
+
+    async def invite(self, request: Request) -> Response:
+        """Call a citizen to this window's terminal; says whether one hears it."""
+        window, device = request.path_params["window"], request.state.device
+        invitation = read(await request.body())
+        speak(device, window, invitation)
+        delivered = self._invitations.call(window, invitation)
+        return JSONResponse({"delivered": delivered})
+
+    async def invitations(self, request: Request) -> Response:
+        """The calls to this window, for its terminal, as long as it listens."""
+        window, device = request.path_params["window"], request.state.device
+        _listens(device, window)
+        return StreamingResponse(
+            heard(device, window, self._invitations), headers=UNCACHED, media_type="text/event-stream"
+        )
+
+
+def _listens(device: Device, window: str) -> None:
+    if device.kind != "terminal" or not device.channels:
+        raise Forbidden("foreign_kind", "device_id", "only a terminal hears who is called")
+    if device.window_code not in {"", window}:
+        raise Forbidden("foreign_place", "window_code", "the window is not the device's own")
+
+
+def routes(way_in: WayIn) -> list[BaseRoute]:
+    """Its routes."""
+    screen = Screen(Invitations())
+    window = "/v1/terminals/{window}"
+    return [
+        Guarded(way_in, f"/terminal/{WORKER}", screen.worker, auth=Auth.PUBLIC, rate=Rate.NONE),
+        Guarded(way_in, STATIC_PATH + "{name}", screen.file, auth=Auth.PUBLIC, rate=Rate.NONE),
+        Guarded(way_in, "/terminal/{window}", screen.page, auth=Auth.PUBLIC, rate=Rate.NONE),
+        Guarded(way_in, f"{window}/invitations", screen.invitations, auth=Auth.SIGNED, rate=Rate.NONE),
+        Guarded(
+            way_in,
+            f"{window}/invite",
+            screen.invite,
+            auth=Auth.SIGNED,
+            rate=Rate.NONE,
+            body=BODY,
+            methods=["POST"],
+        ),
+    ]

@@ -1,0 +1,88 @@
+// Invitations of the window's system, as they come: one long answer of the gateway (server-sent events), begun again
+// whenever it ends. (EventSource cannot sign.)
+
+import { Pause } from "./pause.js";
+
+const SILENCE = 40_000; // the gateway says something every 15 s
+
+export class Calls {
+  #pause = new Pause();
+
+  // `heard(name, data)` for each event; `linked(state)` with "connected", "offline" or "refused".
+  constructor(gateway, window, heard, linked) {
+    Object.assign(this, { gateway, heard, linked });
+    this.path = `/v1/terminals/${encodeURIComponent(window)}/invitations`;
+  }
+
+  async listen() {
+    for (;;) {
+      try {
+        await this.#once();
+        continue; // the gateway ends it now and then, to see the signature again
+      } catch (error) {
+        this.linked(error instanceof Refused ? "refused" : "offline");
+      }
+      await this.#pause.again();
+    }
+  }
+
+  // The net is back: do not wait.
+  wake() {
+    this.#pause.wake();
+  }
+
+  async #once() {
+    const silence = new Silence();
+    try {
+      const answer = await this.gateway.ask("GET", this.path, { signal: silence.signal });
+      if (answer.status === 401 || answer.status === 403) throw new Refused();
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      this.#pause.succeeded();
+      this.linked("connected");
+      for await (const { name, data } of events(answer.body, silence)) this.heard(name, data);
+    } finally {
+      silence.end();
+    }
+  }
+}
+
+class Refused extends Error {}
+
+// Gives up an answer that has become silent: a connection can be dead without saying so.
+class Silence {
+  #controller = new AbortController();
+  #timer;
+
+  constructor() {
+    this.signal = this.#controller.signal;
+    this.broken();
+  }
+
+  broken() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#controller.abort(), SILENCE);
+  }
+
+  end() {
+    clearTimeout(this.#timer);
+  }
+}
+
+// The named events of a body. Lines that begin with a colon are only signs of life.
+async function* events(body, silence) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    silence.broken();
+    const whole = (rest + value).split("\n\n");
+    rest = whole.pop();
+    yield* whole.filter((text) => !text.startsWith(":")).map(event);
+  }
+}
+
+function event(text) {
+  const [, name, data] = text.match(/^event: (.*)\ndata: (.*)$/);
+  return { name, data: JSON.parse(data) };
+}
