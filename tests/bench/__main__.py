@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.bench import breakdown, catch_up, ceiling, growth, latency, memory, peer, report
+from tests.bench import breakdown, catch_up, ceiling, growth, h5, latency, memory, peer, report
 from tests.bench.figures import Figure, Wrong
 from tests.bench.stage import Measurement, Stage, stage
 from tests.conftest import CACHE
@@ -23,6 +23,7 @@ USUAL: dict[str, Measurement] = {
     "latency": latency.measure,
     "peer": peer.measure,
     "breakdown": breakdown.measure,
+    "h5": h5.measure,
 }
 ALL: dict[str, Measurement] = USUAL | {"growth": growth.measure}
 
