@@ -10,12 +10,14 @@ from producers.devices.cli import app as devices
 from producers.dlq.cli import app as dlq
 from producers.imports.cli import app as importing
 from producers.qr.cli import app as tokens
+from producers.simulator.cli import simulate
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(importing, name="import")
 app.add_typer(dlq, name="dlq")
 app.add_typer(devices, name="device")
 app.add_typer(tokens, name="token")
+app.command()(simulate)
 
 
 @app.command()

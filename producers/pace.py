@@ -19,9 +19,14 @@ class Pace:
 
     def wait(self) -> None:
         """Until the next record may go. A delay is not made up for by a burst of more than a second."""
+        seconds = self.next_in()
+        if seconds > 0:
+            self._sleep(seconds)
+
+    def next_in(self) -> float:
+        """In how many seconds the next record may go, for who waits otherwise; it is then taken as gone."""
         if not self._between:
-            return
+            return 0.0
         now = self._clock()
         self._next = max(self._next + self._between, now - 1)
-        if self._next > now:
-            self._sleep(self._next - now)
+        return max(0.0, self._next - now)
