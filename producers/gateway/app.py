@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.devices.registry import Registry
-from producers.gateway import events, health, problems, reviews
+from producers.gateway import description, events, health, problems, reviews
 from producers.gateway.outside import Outside
 from producers.gateway.running import Running
 from producers.gateway.way_in import WayIn, utc_now
@@ -68,11 +68,13 @@ def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starl
     )
     way_in = WayIn(settings, spool, Registry(settings, sealer, gateway.spool_dir, clock), clock)
 
+    ways = [route for routes in WAYS for route in routes(way_in)]
     app = Gateway(
         events.Events(way_in),
-        routes=[route for routes in WAYS for route in routes(way_in)],
+        routes=[*ways, *description.routes(way_in, ways)],
         exception_handlers={HTTPException: problems.answer},
         lifespan=Running(settings, spool, way_in.devices, way_in.beside).lifespan,
     )
+    app.router.redirect_slashes = False
     app.state.way_in = way_in
     return app

@@ -2,19 +2,32 @@
 
 from typing import Any
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from producers.devices.device import Device
-from producers.gateway import problems
+from producers.gateway import examples, problems
+from producers.gateway.accepting import demand
 from producers.gateway.answers import Answer, Answered, Answers
 from producers.gateway.body import read_body
-from producers.gateway.cloudevents import BATCH, BINARY, Told, batch, binary, media_type, structured
-from producers.gateway.guard import BODY, Auth, Rate, Rules
+from producers.gateway.cloudevents import (
+    BATCH,
+    BINARY,
+    MAX_EVENTS,
+    STRUCTURED,
+    TYPES,
+    Told,
+    batch,
+    binary,
+    media_type,
+    structured,
+)
+from producers.gateway.guard import BODY, Auth, Declared, Rate, Rules
+from producers.gateway.operation import JSON, REF, Body, Operation, header
 from producers.gateway.outside import ROUTE
 from producers.gateway.signed import target_of
 from producers.gateway.speaking import speak
-from producers.gateway.way_in import WayIn
+from producers.gateway.way_in import Accepted, WayIn
 from producers.spool.errors import SpoolError
 from producers.spool.record import Appended, Record
 from schemas.reading import Received
@@ -23,10 +36,42 @@ PATH = "/v1/events"
 BATCH_BODY = 1024 * 1024
 
 
-class EventsRoute(Route):
+_REVIEW_OR_CASE = {"anyOf": [{"$ref": REF.format(name=kind.__name__)} for kind in TYPES.values()]}
+_ENVELOPE = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1, "maxLength": 64},
+        "source": {"type": "string", "minLength": 1},
+        "type": {"enum": list(TYPES)},
+        "datacontenttype": {"const": BINARY},
+        "data": _REVIEW_OR_CASE,
+        "data_base64": {"type": "string", "contentEncoding": "base64"},
+    },
+    "oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
+}
+SAYS = Operation(
+    "Take reviews and cases as CloudEvents 1.0, in binary, structured or batch form",
+    takes={
+        BINARY: Body(_REVIEW_OR_CASE, examples.REVIEW),
+        STRUCTURED: Body(_ENVELOPE, examples.ENVELOPE),
+        BATCH: Body({"type": "array", "maxItems": MAX_EVENTS, "items": _ENVELOPE}, [examples.ENVELOPE]),
+    },
+    gives={202: Body(Accepted, examples.ACCEPTED), 207: Body(Answers, examples.ANSWERS)},
+    headers=[
+        header("ce-specversion", "in binary form: CloudEvents's version", "1.0", const="1.0"),
+        header("ce-id", "in binary form: the event's id", examples.REVIEW["event_id"]),
+        header("ce-source", "in binary form: where it comes from", "/terminal/terminal-1"),
+        header("ce-type", "in binary form: what it is", next(iter(TYPES)), enum=list(TYPES)),
+    ],
+)
+
+
+class EventsRoute(Declared):
     """The way of the many: it asks for its caller itself, with as little around it as can be."""
 
-    rules = Rules(Auth.SIGNED, Rate.NONE, BATCH_BODY)
+    rules, says = Rules(Auth.SIGNED, Rate.NONE, BATCH_BODY), SAYS
 
 
 class Events:
@@ -48,6 +93,7 @@ class Events:
 
     async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        demand(headers.get("accept", ""), JSON)
         form = media_type(headers)
         limit = BATCH_BODY if form == BATCH else BODY
         body = await read_body(scope, receive, limit, self._way_in.patience)
@@ -96,4 +142,4 @@ def _refused(error: Exception, event_id: str = "") -> Answered:
 
 def routes(way_in: WayIn) -> list[BaseRoute]:
     """Its routes."""
-    return [EventsRoute(PATH, Events(way_in), methods=["POST"])]
+    return [EventsRoute(PATH, Events(way_in), methods=["POST"], name="events")]

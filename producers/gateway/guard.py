@@ -9,9 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from producers.gateway import problems
+from producers.gateway.accepting import demand
 from producers.gateway.body import read_body, replay
 from producers.gateway.errors import NotSupported, Unauthorized
 from producers.gateway.limiter import Spent, headers_of
+from producers.gateway.operation import Operation
 from producers.gateway.outside import ROUTE
 from producers.gateway.signed import target_of
 from producers.gateway.way_in import WayIn
@@ -46,7 +48,19 @@ class Rules(NamedTuple):
     body: int
 
 
-class Guarded(Route):
+class Declared(Route):
+    """A route with rules; and with a description, if it is for programs."""
+
+    rules: Rules
+    says: Operation | None = None
+
+    @property
+    def asked_with(self) -> set[str]:
+        """The methods, without the one that comes along with GET."""
+        return (self.methods or set()) - {"HEAD"}
+
+
+class Guarded(Declared):
     """A route with rules. The endpoint gets a Request whose body is read, with `state.address` and what its Auth adds.
 
     `refuse` makes the answer to a refusal: a problem document, where a page says something kinder.
@@ -63,8 +77,9 @@ class Guarded(Route):
         body: int = 0,
         methods: Collection[str] = ("GET",),
         refuse: problems.Answer = problems.answer,
+        says: Operation | None = None,
     ) -> None:
-        self.rules = Rules(auth, rate, body)
+        self.rules, self.says = Rules(auth, rate, body), says
         self._way_in, self._endpoint, self._refuse = way_in, endpoint, refuse
         super().__init__(path, self._answer, methods=methods, name=getattr(endpoint, "__name__", None))
 
@@ -80,7 +95,7 @@ class Guarded(Route):
         return response
 
     async def _admit(self, request: Request, spent: list[Spent]) -> Request:
-        """1. Not too often. 2. Not too much. 3. Who it is. Raises what problems know."""
+        """1. Not too often. 2. In a form that we give. 3. Not too much. 4. Who it is. Raises what problems know."""
         way_in, rules = self._way_in, self.rules
         peer, forwarded = _peer(request)
         address = way_in.proxies.caller(peer, forwarded)
@@ -88,9 +103,16 @@ class Guarded(Route):
             raise NotSupported(404, "not_found", "Not Found")
         if rules.rate is not Rate.NONE:
             spent.append(way_in.limiter.address(address))
+        if self.says:
+            demand(request.headers.get("accept", ""), self.says.media)
         body = await read_body(request.scope, request.receive, rules.body, way_in.patience)
         request = Request(request.scope, replay(body))
         request.state.address = address
+        self._recognise(request, body, spent)
+        return request
+
+    def _recognise(self, request: Request, body: bytes, spent: list[Spent]) -> None:
+        way_in, rules = self._way_in, self.rules
         if rules.auth is Auth.SIGNED:
             signed = way_in.device_of(request.headers, request.method, target_of(request.scope), body)
             request.state.device, request.state.nonce = signed
@@ -98,8 +120,7 @@ class Guarded(Route):
         if rules.auth is Auth.TOKEN:
             request.state.claims = claims = self._claims(request)
             if rules.rate is Rate.TOKEN:
-                spent.append(way_in.limiter.token(claims.token_id, address))
-        return request
+                spent.append(way_in.limiter.token(claims.token_id, request.state.address))
 
     def _claims(self, request: Request) -> Claims:
         """Of the token in the path, where the route has one, else of the header Authorization."""

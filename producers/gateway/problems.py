@@ -28,6 +28,17 @@ _STATUS = {Reason.NOT_JSON: 400, Reason.NOT_AN_OBJECT: 400, Reason.TOO_LARGE: 41
 """Of contract violations; every other one is 422."""
 
 
+class Document(msgspec.Struct, omit_defaults=True):
+    """A problem document. `type` ends in the kind of problem; `reason` and `field` say which rule an event breaks, and where."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    reason: str = ""
+    field: str = ""
+
+
 class Problem(msgspec.Struct):
     """One refusal, before it is a response. `more`: further members of the document."""
 

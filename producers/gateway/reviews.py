@@ -9,14 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from producers.gateway.answers import answer
+from producers.gateway import examples
+from producers.gateway.answers import Seen, answer
 from producers.gateway.errors import NotSupported
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
+from producers.gateway.operation import JSON, Body, Operation
 from producers.gateway.received import Received
-from producers.gateway.way_in import WayIn
+from producers.gateway.way_in import Accepted, WayIn
 from producers.tokens import CaseToken, Claims
 from schemas.events import Reason, ReviewEvent
+from schemas.jsonschema import generate
 from schemas.reading import Invalid
+from schemas.topics import Stream
 
 PATH = "/v1/reviews"
 SOURCE = "/api"
@@ -31,6 +35,27 @@ SAID = (
     "reviewer",
 )
 """What a citizen says; of what it is about, the token speaks."""
+
+
+def _schema() -> dict[str, Any]:
+    """Of what a citizen says: the contract's fields, few of them."""
+    contract = generate(Stream.REVIEW)["$defs"]
+    fields = {name: contract["ReviewEvent"]["properties"][name] for name in SAID}
+    fields |= {"event_id": {"type": "string", "format": "uuid"}, "reviewer": contract["Reviewer"]}
+    return {"type": "object", "required": list(SAID[:3]), "properties": fields}
+
+
+SUBMITTING = Operation(
+    "Take a citizen's review of what the token is for",
+    takes={JSON: Body(_schema(), examples.CITIZEN)},
+    gives={202: Body(Accepted, examples.ACCEPTED)},
+    refuses=(409,),
+)
+FINDING = Operation(
+    "Whether a review was received, and how far it has come; known for a day, without a case for ever",
+    gives={200: Body(Seen, examples.SEEN)},
+    refuses=(404,),
+)
 
 
 class Reviews:
@@ -70,10 +95,13 @@ def _review(body: bytes, claims: Claims) -> bytes:
         raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
     if not isinstance(said, dict):
         raise Invalid(Reason.NOT_AN_OBJECT, "the value is JSON, but no object")
-    event: dict[str, Any] = {name: said[name] for name in SAID if name in said}
+    event: dict[str, Any] = {name: said[name] for name in SAID if said.get(name) is not None}
     event |= {"channel": claims.channel, **claims.fields()}
-    if isinstance(event.get("reviewer"), str):
+    reviewer = event.get("reviewer") or {}
+    if not isinstance(reviewer, dict):
         raise Invalid(Reason.WRONG_TYPE, "reviewer: expected an object")
+    if reviewer.get("phone") or reviewer.get("id_number"):
+        event.setdefault("real_name", True)
     return msgspec.json.encode(event)
 
 
@@ -91,6 +119,22 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
     """Its routes."""
     reviews = Reviews(way_in)
     return [
-        Guarded(way_in, PATH, reviews.submit, auth=Auth.TOKEN, rate=Rate.TOKEN, body=BODY, methods=["POST"]),
-        Guarded(way_in, PATH + "/{event_id:uuid}", reviews.find, auth=Auth.PUBLIC, rate=Rate.ADDRESS),
+        Guarded(
+            way_in,
+            PATH,
+            reviews.submit,
+            auth=Auth.TOKEN,
+            rate=Rate.TOKEN,
+            body=BODY,
+            methods=["POST"],
+            says=SUBMITTING,
+        ),
+        Guarded(
+            way_in,
+            PATH + "/{event_id:uuid}",
+            reviews.find,
+            auth=Auth.PUBLIC,
+            rate=Rate.ADDRESS,
+            says=FINDING,
+        ),
     ]
