@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from producers.simulation.step import Way
 from producers.simulator.connection import Answer, Connection, Lost, Request
 from producers.simulator.tally import Tally
 
@@ -38,8 +37,8 @@ class Asker:
         self._connection = Connection(url)
         self._tally, self._stop = tally, stop
 
-    async def ask(self, way: Way, names: Iterable[str], write: Callable[[], Request]) -> Answer:
-        """The answer. `write` makes each try anew, for it is signed for its time; `names`: the ids of events that are in it.
+    async def ask(self, what: str, names: Iterable[str], write: Callable[[], Request]) -> Answer:
+        """The answer. `what`: under which its time is noted. `write` makes each try anew, for it is signed for its time; `names`: the ids of events that are in it.
 
         Raises Stopped; what was sent without an answer is then noted.
         """
@@ -54,7 +53,7 @@ class Asker:
                 sent, wait = True, pause
                 self._tally.again[str(lost)] += 1
             else:
-                self._tally.answered(way, time.monotonic() - began)
+                self._tally.answered(what, time.monotonic() - began)
                 if answer.status not in LATER:
                     return answer
                 wait = float(answer.headers.get("retry-after", pause))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from producers.qr.receipt import event_of
+from producers.simulation.senders import PLATFORM
 from producers.simulation.step import Step, Trouble, Way
 from producers.simulator import letters
 from producers.simulator.asking import Asker, kind_in, kind_of
@@ -22,8 +23,13 @@ from schemas.events import CaseEvent, ReviewEvent
 
 Parcel = Sequence[Step]
 TOKEN_DAYS = 30
+INVITATION = "invitation"
 
 _told = msgspec.json.Decoder(Told).decode
+
+
+class NotTaken(Exception):
+    """A citizen did not come as far as to send anything. The message is the kind of refusal."""
 
 
 class Shared(NamedTuple):
@@ -46,6 +52,16 @@ class Courier:
 
     async def deliver(self, parcel: Parcel) -> None:
         """Returns when it is answered for. Raises Stopped."""
+        try:
+            await self._by_its_way(parcel)
+        except NotTaken as refused:
+            self._tally.refuse(str(refused))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._asker.close()
+
+    async def _by_its_way(self, parcel: Parcel) -> None:
         match parcel[0].way:
             case Way.BATCH:
                 await self._batch(parcel)
@@ -55,10 +71,6 @@ class Courier:
                 await self._token(parcel[0])
             case Way.SINGLE | Way.CHAIN:
                 await self._single(parcel[0])
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._asker.close()
 
     async def _single(self, step: Step) -> None:
         sender, event, body = self._shared.enrolled[step.sender], step.event, self._body(step)
@@ -101,7 +113,8 @@ class Courier:
 
     async def _token(self, step: Step) -> None:
         event = _review(step)
-        request = letters.spoken(self._token_of(event), event)
+        token = await self._token_of(event)
+        request = letters.spoken(token, event)
         for _ in range(_times(step)):
             answer = await self._asker.ask(Way.TOKEN, [str(event.event_id)], lambda: request)
             self._tell(step, answer, str(event.event_id))
@@ -109,22 +122,26 @@ class Courier:
     async def _form(self, step: Step) -> None:
         """As a browser does: the page, then its form; twice for a double click."""
         event = _review(step)
-        token = self._token_of(event)
+        token = await self._token_of(event)
         page = await self._asker.ask(Way.FORM, (), lambda: letters.opened(token, event))
         event_id = letters.event_id_in(page.body)
         if not event_id:
-            self._tell(step, page, "")
-            return
+            raise NotTaken(kind_of(page))
         request = letters.filled_in(token, event, event_id)
         for _ in range(_times(step)):
             answer = await self._asker.ask(Way.FORM, [event_id], lambda: request)
             self._tell(step, answer, event_of(answer.headers.get("location", "").rpartition("number=")[2]))
 
-    def _token_of(self, event: ReviewEvent) -> str:
-        tokens = self._shared.tokens
-        case_id = tokens.case_id(event.case_no, event.service_no) if event.case_no else ""
-        claims = letters.claims(event, case_id, "模拟办件" if event.case_no else "模拟窗口")
-        return tokens.make(claims, datetime.now(UTC) + timedelta(days=TOKEN_DAYS))
+    async def _token_of(self, event: ReviewEvent) -> str:
+        """A case's system asks the gateway for it, a window's hangs on the wall. Raises NotTaken."""
+        if event.case_no is None:
+            expires = datetime.now(UTC) + timedelta(days=TOKEN_DAYS)
+            return self._shared.tokens.make(letters.on_the_wall(event), expires)
+        sender = self._shared.enrolled[PLATFORM]
+        answer = await self._asker.ask(INVITATION, (), lambda: letters.invitation(sender, event))
+        if answer.status != HTTPStatus.CREATED:
+            raise NotTaken(kind_of(answer))
+        return str(msgspec.json.decode(answer.body)["token"])
 
     def _tell(self, step: Step, answer: Answer, event_id: str) -> None:
         if event_id and answer.status in {HTTPStatus.ACCEPTED, HTTPStatus.SEE_OTHER}:

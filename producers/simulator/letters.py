@@ -13,16 +13,26 @@ from producers.simulator.connection import Request
 from producers.spool.http_sink import MEDIA_TYPE as BATCH
 from producers.spool.http_sink import PATH as EVENTS
 from producers.spool.http_sink import Sender
-from producers.tokens import CaseToken, Claims, Kind, Place
-from schemas.codes import Channel
+from producers.tokens import Kind, Place
 from schemas.events import CE_TYPE_PREFIX, CaseEvent, Reviewer, ReviewEvent
 from schemas.topics import Stream
 
 REVIEWS = "/v1/reviews"
+INVITATIONS = "/v1/invitations"
 SAID = (
     "event_id", "satisfaction", "submitted_at", "review_no", "reason_codes", "comment", "real_name", "reviewer",
 )  # fmt: skip
 """Of a review: what its citizen says. The rest the token says."""
+ASKED = (
+    "case_no",
+    "service_no",
+    "channel",
+    "dept_code",
+    "item_code",
+    "hall_code",
+    "window_code",
+    "staff_id",
+)
 _EVENT_ID = re.compile(rb'name="event_id" value="([0-9a-f-]{36})"')
 
 encode = msgspec.json.Encoder().encode
@@ -81,21 +91,22 @@ def from_home(event: ReviewEvent) -> dict[str, str]:
     return {"x-forwarded-for": ".".join(map(str, (10, *home[1:])))}
 
 
-def claims(event: ReviewEvent, case_id: str, name: str) -> Claims:
-    """Of the token with which this review is given: of its service, or of the window where it hangs."""
-    codes = {"hall_code": event.hall_code, "window_code": event.window_code}
-    if event.case_no is None:
-        return Place(token_id=str(event.event_id), kind=Kind.WINDOW, name=name, **codes)
-    return CaseToken(
-        token_id=case_id,
-        case_no=event.case_no,
-        service_no=event.service_no,
-        channel=Channel(event.channel),
-        name=name,
-        dept_code=event.dept_code,
-        item_code=event.item_code,
-        staff_id=event.staff_id,
-        **codes,
+def invitation(sender: Sender, event: ReviewEvent) -> Request:
+    """The case's system asks for the token with which its citizen reviews."""
+    asked = {name: getattr(event, name) for name in ASKED if getattr(event, name)} | {"item_name": "模拟办件"}
+    body = encode(asked)
+    signed = sign(*sender, "POST", INVITATIONS, body)
+    return Request("POST", INVITATIONS, signed | {"content-type": "application/json"}, body)
+
+
+def on_the_wall(event: ReviewEvent) -> Place:
+    """What the code at the window says that this review is about."""
+    return Place(
+        token_id=str(event.event_id),
+        kind=Kind.WINDOW,
+        name="模拟窗口",
+        hall_code=event.hall_code,
+        window_code=event.window_code,
     )
 
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from producers.simulation.miniature import Miniature
-from producers.simulation.step import Way
 from producers.simulator.tally import MEDIAN, P99, Tally, quantile
 
 FAST = (
@@ -42,9 +41,8 @@ def _lines(county: Miniature, tally: Tally, *, fast: bool) -> Iterator[str]:
         f"conflicts {expect.conflicts:,}"
     )
     yield "reviews by channel" + _counted(":", expect.channels)
-    for way, answers in tally.answers.items():
-        if answers:
-            yield _of_way(way, tally, len(answers))
+    for what in tally.answers:
+        yield _of_way(what, tally)
     for name, counted in (("went wrong", tally.troubles), ("refused", tally.refused), ("again", tally.again)):
         if counted:
             yield name + _counted(":", counted)
@@ -56,10 +54,10 @@ def _lines(county: Miniature, tally: Tally, *, fast: bool) -> Iterator[str]:
         yield FAST
 
 
-def _of_way(way: Way, tally: Tally, many: int) -> str:
-    answers = tally.answers[way]
+def _of_way(what: str, tally: Tally) -> str:
+    answers = tally.answers[what]
     return (
-        f"{way.value:7} {tally.by_way[way]:>9,} taken, {many:>9,} answers, p50 {_ms(quantile(answers, MEDIAN))}, "
+        f"{what:10} {tally.by_way[what]:>9,} taken, {len(answers):>9,} answers, p50 {_ms(quantile(answers, MEDIAN))}, "
         f"p99 {_ms(quantile(answers, P99))}"
     )
 

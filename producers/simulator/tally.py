@@ -2,10 +2,10 @@
 
 import time
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from producers.simulation.step import Step, Way
+from producers.simulation.step import Step
 from producers.simulator.expect import Expect, Taken, expected
 
 MEDIAN, P99 = 0.5, 0.99
@@ -21,9 +21,9 @@ class Tally:
         self.unanswered: set[str] = set()
         self.refused: Counter[str] = Counter()
         self.again: Counter[str] = Counter()
-        self.by_way: Counter[Way] = Counter()
+        self.by_way: Counter[str] = Counter()
         self.troubles: Counter[str] = Counter()
-        self.answers: dict[Way, array[float]] = {way: array("d") for way in Way}
+        self.answers: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
 
     def restart(self) -> None:
         """The time counts from now."""
@@ -40,9 +40,9 @@ class Tally:
         """The gateway will never take it."""
         self.refused[kind] += 1
 
-    def answered(self, way: Way, seconds: float) -> None:
+    def answered(self, what: str, seconds: float) -> None:
         """An answer came, whatever it was."""
-        self.answers[way].append(seconds)
+        self.answers[what].append(seconds)
 
     @property
     def done(self) -> int:
