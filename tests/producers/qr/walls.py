@@ -9,7 +9,7 @@ from schemas.catalogue import departments
 from schemas.codes import Channel
 
 NOW = datetime(2026, 11, 23, 7, 20, tzinfo=UTC)
-DEPT = departments()[1]
+DEPT = departments()[2]
 KEY = base64.b64encode(bytes(range(32))).decode()
 TOKENS = Tokens(Seal.model_validate({"current": "test", "keys": {"test": KEY}}), lambda: NOW)
 WINDOW = Place(
@@ -30,6 +30,6 @@ def case_claims(
         token_id=tokens.case_id(case_no, 1),
         case_no=case_no,
         channel=channel,
-        name="内资公司设立登记",
+        name="灵活就业人员参保登记",
         dept_code=DEPT.code,
     )
