@@ -23,6 +23,8 @@ from producers.imports.database.cursor import Cursor, cursor_of
 
 ROWS_A_FETCH = 500
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_OUR_DRIVER = {"postgresql": "postgresql+psycopg2"}
+"""What a URL without a driver means: the driver that comes with the project."""
 _READ_ONLY = {
     "postgresql": "set transaction isolation level repeatable read, read only",
     "oracle": "set transaction read only",
@@ -102,6 +104,7 @@ def query_in(file: Path) -> str:
 def _engine(url: str) -> Engine:
     try:
         made = make_url(url)
+        made = made.set(drivername=_OUR_DRIVER.get(made.drivername, made.drivername))
         if made.get_backend_name() == "sqlite" and not Path(made.database or "").is_file():
             raise CannotImportError("--url: there is no such SQLite file")
         return create_engine(made, poolclass=NullPool)
