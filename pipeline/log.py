@@ -1,17 +1,18 @@
 """The log: Apache Kafka seen through kafka-python. Topics, their ends, and how clients connect."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipeline.settings import Kafka, NotConfiguredError
 from schemas.topics import INPUTS, Stream
 
 ONE_PARTITION = frozenset({Stream.DEAD_LETTER})
+ABANDON_SECONDS = 5
 
 
 class Watermark(NamedTuple):
@@ -56,6 +57,16 @@ def producer(kafka: Kafka) -> KafkaProducer:
         batch_size=131_072,
         max_request_size=1_048_576,
     )
+
+
+def abandon(producer: KafkaProducer) -> None:
+    """Close a producer with which something went wrong; what it has not sent is given up. Blocks, for seconds at most.
+
+    Its own `close` would wait for what cannot be sent, raise, and leave its thread trying.
+    """
+    producer._sender.force_close()  # noqa: SLF001  there is no public way
+    with suppress(KafkaError):
+        producer.close(ABANDON_SECONDS)
 
 
 @contextmanager

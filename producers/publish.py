@@ -19,7 +19,6 @@ from schemas.topics import Stream
 IN_FLIGHT = 10_000
 """Records on their way at most; then `send` waits. About 5 MB."""
 ACK_SECONDS = 60.0
-GIVE_UP_SECONDS = 5
 
 _encode = msgspec.json.Encoder().encode
 
@@ -92,7 +91,7 @@ class Publisher:
 
     def give_up(self) -> None:
         """Close without the acknowledgements that are missing. Blocks, for seconds at most."""
-        self._producer.close(GIVE_UP_SECONDS)
+        log.abandon(self._producer)
 
     def __enter__(self) -> Self:
         """Itself."""
