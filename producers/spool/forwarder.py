@@ -73,7 +73,7 @@ class Forwarder:
                 self._rest(error)
                 continue
             self.last_error, self._pause = "", self._first_pause
-            if not sent:
+            if not sent and not self._stop.is_set():
                 self._spool.more.wait(IDLE_SECONDS)
         self._sink.close()
 

@@ -1,5 +1,6 @@
 """Into Kafka: the gateway's spool."""
 
+import socket
 from collections.abc import Sequence
 
 from kafka.errors import KafkaError
@@ -10,6 +11,8 @@ from producers.publish import Publisher
 from producers.spool.record import Row
 from producers.spool.sink import Refused, Unsent
 from schemas.topics import Stream
+
+CONNECT_SECONDS = 3.0
 
 
 class KafkaSink:
@@ -38,9 +41,15 @@ class KafkaSink:
             self._publisher.give_up()
             self._publisher = None
 
+    def _connect(self) -> Publisher:
+        """A producer that finds nobody waits for half a minute, and leaves its sockets to the garbage collector: so look first."""
+        if not any(_listens(server) for server in self._kafka.bootstrap_servers.split(",")):
+            raise Unsent("Kafka: nobody listens")
+        return Publisher(self._kafka)
+
     def _publish(self, rows: Sequence[Row]) -> dict[int, str]:
         """Send all; returns those that no topic takes."""
-        self._publisher = self._publisher or Publisher(self._kafka)
+        self._publisher = self._publisher or self._connect()
         refused = {}
         for seq, record, _ in rows:
             stream, name = Stream(record.stream), record.event_id
@@ -50,6 +59,15 @@ class KafkaSink:
                 refused[seq] = "too_large"
         self._publisher.flush()
         return refused
+
+
+def _listens(server: str) -> bool:
+    host, _, port = server.strip().rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _why(error: Exception) -> str:
