@@ -1,4 +1,4 @@
-"""The desk (差评工单): the officers' pages, composed. Loopback only and read only, until there are accounts."""
+"""The desk: the officers' pages, composed. Loopback only, until there are accounts; it only reads, calls to 12345 go to the gateway."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,8 +16,13 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from consumers.desk.desk import Desk
+from consumers.desk.devices import DevicePages
 from consumers.desk.headers import HOSTS, SECURITY, SecurityHeaders
+from consumers.desk.hotline import HotlinePages
+from consumers.desk.inspection import InspectionPages
 from consumers.desk.pages import Pages
+from consumers.desk.sending import Gateway
 from consumers.desk.templating import HERE
 from consumers.heart import Heart
 from pipeline.ledger.engine import engine
@@ -37,12 +42,19 @@ def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starl
     ledger = engine(
         settings.database, "desk", default_transaction_read_only="on", statement_timeout=QUERY_LIMIT
     )
-    pages = Pages(ledger, settings.rules.policy(), clock)
+    desk = Desk(ledger, settings.rules.policy(), clock)
+    pages, devices, inspection = Pages(desk), DevicePages(desk), InspectionPages(desk)
+    hotline = HotlinePages(desk, Gateway(settings), settings.web.hotline_device)
     away = partial(_away, pages)
     return Starlette(
         routes=[
             Route("/", pages.tickets),
             Route("/tickets/{ticket_id:uuid}", pages.ticket),
+            Route("/devices", devices.devices),
+            Route("/inspection", inspection.overview),
+            Route("/inspection/cases", inspection.cases),
+            Route("/hotline", hotline.form),
+            Route("/hotline", hotline.submit, methods=["POST"]),
             Route("/healthz", pages.healthz),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],

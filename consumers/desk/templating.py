@@ -24,7 +24,16 @@ def templates(policy: Policy) -> Jinja2Templates:
         lstrip_blocks=True,
     )
     named = (words.department, words.level, words.tags, words.excerpt, words.state, words.channel)
-    more = (words.handling, words.status, words.route, words.flags, mask, scrub)
+    more = (
+        words.handling,
+        words.status,
+        words.route,
+        words.flags,
+        words.percent,
+        words.severity,
+        mask,
+        scrub,
+    )
     env.filters |= {word.__name__: word for word in (*named, *more)}
     env.filters |= _timed(policy, policy.zone)
     return Jinja2Templates(env=env)
@@ -34,7 +43,10 @@ def _timed(policy: Policy, zone: ZoneInfo) -> dict[str, object]:
     def moment(at: datetime | None) -> str:
         return words.moment(at, zone)
 
+    def day(at: datetime) -> str:
+        return words.day(at, zone)
+
     def limit(due: datetime, now: datetime) -> words.Limit:
         return words.limit(due, now, zone, policy.calendar)
 
-    return {"moment": moment, "limit": limit}
+    return {"moment": moment, "day": day, "limit": limit}

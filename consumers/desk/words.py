@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from pipeline.ledger.rate import Rate
 from pipeline.privacy import mask, scrub
 from pipeline.rules.working_days import Calendar
 from schemas.catalogue import department_names
@@ -25,6 +26,8 @@ _FLAGS = {
     "id_reused": "同一事件编号被用于不同内容",
 }
 _STATUS = {"accepted": "已受理", "in_progress": "办理中", "completed": "已办结"}
+
+_SEVERITY = {"serious": "严重", "ordinary": "一般"}
 
 
 class Limit(NamedTuple):
@@ -50,8 +53,18 @@ def moment(at: datetime | None, zone: ZoneInfo) -> str:
     """2026年11月23日 15:20; a dash for none."""
     if at is None:
         return "—"
+    return f"{day(at, zone)} {at.astimezone(zone):%H:%M}"
+
+
+def day(at: datetime, zone: ZoneInfo) -> str:
+    """2026年11月23日."""
     there = at.astimezone(zone)
-    return f"{there.year}年{there.month}月{there.day}日 {there:%H:%M}"
+    return f"{there.year}年{there.month}月{there.day}日"
+
+
+def percent(rate: Rate) -> str:
+    """95.3 %（486/510）; a dash while nothing is counted."""
+    return "—" if rate.value is None else f"{rate.value * 100:.1f} %（{rate.part}/{rate.whole}）"
 
 
 def department(code: str) -> str:
@@ -94,6 +107,11 @@ def handling(value: str) -> str:
 def status(value: str) -> str:
     """The name of a case's state."""
     return _STATUS[value]
+
+
+def severity(value: str) -> str:
+    """How much an inspection rule weighs."""
+    return _SEVERITY[value]
 
 
 def route(by: str) -> str:

@@ -19,7 +19,8 @@ from sqlalchemy import text
 from consumers.desk import words
 from consumers.desk.app import create
 from consumers.desk.headers import SECURITY
-from consumers.desk.pages import PAGE_SIZE, Asked
+from consumers.desk.pages import Asked
+from consumers.desk.paging import PAGE_SIZE
 from deploy.embedded.ports import claim
 from pipeline.ledger.engine import engine
 from pipeline.rules.working_days import official_calendar
