@@ -44,6 +44,7 @@ class Kind(StrEnum):
     HALL = "hall"
     ITEM = "item"
     DEPARTMENT = "department"
+    PERSON = "person"
 
 
 class Object(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -63,7 +64,7 @@ class Object(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 class Place(Object, frozen=True, array_like=True, kw_only=True):
-    """A place or an item, reviewed by whoever comes by: any number of reviews, none with a case."""
+    """A place, an item or a person, reviewed by whoever comes by: any number of reviews, none with a case."""
 
     kind: Kind
     name: str

@@ -15,6 +15,7 @@ _CODES = {
     Kind.HALL: "hall_code",
     Kind.ITEM: "item_code",
     Kind.DEPARTMENT: "dept_code",
+    Kind.PERSON: "staff_id",
 }
 
 

@@ -1,13 +1,13 @@
 """The pages behind a code: the form, its submit, thanks, the second try, the receipt."""
 
 import asyncio
-from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from producers.gateway.reviews import once
 from producers.gateway.way_in import WayIn
 from producers.pages.look import HERE as PAGES
 from producers.pages.look import Look
@@ -61,20 +61,22 @@ class Pages:
         if wrong := mistakes(typed):
             return self._form(request, typed, status=422, mistakes=wrong)
         try:
-            event_id = await self._take(request.state.claims, typed)
+            is_new = await self._take(request.state.claims, typed)
         except AlreadyUsed:
             return await self._second_try(request, typed)
         except SpoolError as error:
             headers = notice_of(error).headers
             return self._form(request, typed, status=503, headers=headers, trouble=LATER)
-        return RedirectResponse(f"{_action(request)}/thanks?number={number_of(event_id)}", 303)
+        before = "" if is_new else "&before=1"
+        return RedirectResponse(f"{_action(request)}/thanks?number={number_of(typed.event_id)}{before}", 303)
 
     async def thanks(self, request: Request) -> Response:
         """GET /r/{token}/thanks: where a browser is sent after a submit."""
         number = number_of(event_of(request.query_params.get("number", "")))
         if not number:
             return RedirectResponse(_action(request), 303)
-        context = {"number": number, "is_case": isinstance(request.state.claims, CaseToken)}
+        is_case, before = isinstance(request.state.claims, CaseToken), "before" in request.query_params
+        context = {"number": number, "is_case": is_case, "before": before}
         return self._look.page(request, "thanks.html", context)
 
     async def receipt(self, request: Request) -> Response:
@@ -94,17 +96,21 @@ class Pages:
         context = {"title": notice.title, "lines": notice.lines}
         return self._look.page(request, "notice.html", context, notice.status, notice.headers)
 
-    async def _take(self, claims: Claims, typed: Typed) -> str:
-        """Have it on disk; the id of its event. A form sent twice (a double click, a retry) is one review."""
+    async def _take(self, claims: Claims, typed: Typed) -> bool:
+        """Have it on disk. False if this form was sent before (a double click, a retry): it stays one review."""
         if await asyncio.to_thread(self._way_in.spool.find, typed.event_id):
-            return typed.event_id
+            return False
         event = review(typed, claims, self._way_in.clock())
-        once = _once(claims, typed.review_no) if isinstance(claims, CaseToken) else ""
-        with suppress(NonceUsed):
+        try:
             await self._way_in.accept(
-                event, source=f"/{claims.channel}", nonce=f"/form/{typed.event_id}", once=once
+                event,
+                source=f"/{claims.channel}",
+                nonce=f"/form/{typed.event_id}",
+                once=once(claims, typed.review_no),
             )
-        return typed.event_id
+        except NonceUsed:
+            return False
+        return True
 
     async def _second_try(self, request: Request, typed: Typed) -> Response:
         """Another form has reviewed this service: what was typed may still be its follow-up."""
@@ -119,7 +125,7 @@ class Pages:
         if not isinstance(claims, CaseToken):
             return "", ""
         owner = self._way_in.spool.owner
-        first, second = [await asyncio.to_thread(owner, _once(claims, number)) for number in (1, 2)]
+        first, second = [await asyncio.to_thread(owner, once(claims, number)) for number in (1, 2)]
         return first, second
 
     def _fresh(self, review_no: int) -> Typed:
@@ -155,10 +161,6 @@ async def _fields(request: Request) -> dict[str, list[str]]:
         return parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MAX_FIELDS)
     except ValueError:
         return {}
-
-
-def _once(claims: CaseToken, review_no: int) -> str:
-    return f"{claims.token_id}/{review_no}"
 
 
 def _action(request: Request) -> str:
