@@ -1,31 +1,56 @@
-"""The devices of a simulated county in the register: added when it begins, revoked when it ends. Its ids are used once."""
+"""The devices of a simulated county in the register: added when it begins, revoked when it ends. Their ids are used once."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
+from sqlalchemy import Connection
 
-from producers.devices.managing import Office, decode
+from pipeline.ledger.engine import engine
+from pipeline.sealing import Sealer
+from pipeline.settings import Settings
+from producers.devices import stored
+from producers.devices.device import Device, Key
+from producers.devices.managing import SECRET_BYTES
 from producers.simulation.miniature import Miniature
 from producers.simulation.senders import senders
 from producers.spool.http_sink import Sender
 
 PREFIX = "sim-"
+KEY_ID = "k1"
 Enrolled = dict[str, Sender]
 """What signs, by its name in the plan."""
 
 
-def enrol(office: Office, county: Miniature) -> Enrolled:
-    """Register every sender of the county. Blocks. Raises DeviceError; those added until then are revoked."""
-    enrolled: Enrolled = {}
-    try:
-        for device in senders(county):
-            new = office.add(replace(device, device_id=f"{PREFIX}{county.name}-{device.device_id}"))
-            enrolled[device.device_id] = Sender(new.device_id, new.key_id, decode(new.secret))
-    except BaseException:
-        withdraw(office, enrolled)
-        raise
-    return enrolled
+def enrol(settings: Settings, county: Miniature) -> Enrolled:
+    """Register every sender of the county, or none. Blocks. Raises DeviceError if this very county was simulated before."""
+    sealer = Sealer(settings.seal)
+    with _register(settings) as register:
+        return {device.device_id: _add(register, sealer, county, device) for device in senders(county)}
 
 
-def withdraw(office: Office, enrolled: Enrolled) -> None:
+def withdraw(settings: Settings, enrolled: Enrolled) -> None:
     """Nothing more is taken from them. Blocks."""
-    for sender in enrolled.values():
-        office.revoke(sender.device_id)
+    with _register(settings) as register:
+        for sender in enrolled.values():
+            stored.revoke(register, sender.device_id, datetime.now(UTC))
+
+
+def _add(register: Connection, sealer: Sealer, county: Miniature, device: Device) -> Sender:
+    sender = Sender(f"{PREFIX}{county.name}-{device.device_id}", KEY_ID, secrets.token_bytes(SECRET_BYTES))
+    stored.insert_device(register, replace(device, device_id=sender.device_id))
+    key = Key(KEY_ID, sealer.seal(sender.secret, sender.device_id, KEY_ID))
+    stored.insert_key(register, sender.device_id, key)
+    return sender
+
+
+@contextmanager
+def _register(settings: Settings) -> Iterator[Connection]:
+    pool = engine(settings.database, "simulate", pool_size=1)
+    try:
+        with pool.begin() as connection:
+            yield connection
+    finally:
+        pool.dispose()

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import uvloop
 
 from pipeline.settings import Settings
-from producers.devices.managing import Office
 from producers.errors import CannotSimulateError
 from producers.pace import Pace
 from producers.qr.making import tokens_of
 from producers.simulation.miniature import Miniature
 from producers.simulation.plan import plan
 from producers.simulator import letters
+from producers.simulator.asking import kind_of
 from producers.simulator.connection import Connection, Lost
 from producers.simulator.courier import Courier, Shared
 from producers.simulator.enrolment import enrol, withdraw
@@ -53,21 +53,23 @@ def run(settings: Settings, order: Order, say: Say = lambda _: None) -> Tally:
 
     Raises DeviceError, CannotSimulateError, InputError.
     """
-    office, tokens = Office(settings), tokens_of(settings.seal)
-    enrolled = enrol(office, order.county)
+    tokens = tokens_of(settings.seal)
+    enrolled = enrol(settings, order.county)
     try:
         return uvloop.run(_run(order, Shared(order.url, enrolled, tokens, Tally(), {}, asyncio.Event()), say))
     finally:
-        withdraw(office, enrolled)
+        withdraw(settings, enrolled)
 
 
 async def _run(order: Order, shared: Shared, say: Say) -> Tally:
     """1. The gateway knows us. 2. Everything is sent, and now and then a line is said."""
-    _listen(shared.stop, order.seconds)
+    _listen(shared.stop)
     *_, last = shared.enrolled.values()
-    await _until_known(order.url, last)
+    await _until_known(order.url, last, shared.stop)
     shared.tally.restart()
     lines = asyncio.create_task(_say_lines(shared.tally, say))
+    if order.seconds:
+        asyncio.get_running_loop().call_later(order.seconds, shared.stop.set)
     async with asyncio.TaskGroup() as group:
         lanes = Lanes(order.connections, lambda: Courier(shared))
         lanes.open(group)
@@ -86,37 +88,33 @@ async def _dispatch(order: Order, stop: asyncio.Event, lanes: Lanes) -> None:
     await lanes.end()
 
 
-async def _until_known(url: str, sender: Sender) -> None:
+async def _until_known(url: str, sender: Sender, stop: asyncio.Event) -> None:
     """Ask with nothing in the hand until the gateway believes who we are. Raises CannotSimulateError."""
-    connection, deadline, said = (
-        Connection(url),
-        time.monotonic() + KNOWN_SECONDS,
-        "it does not know our devices",
-    )
-    while time.monotonic() < deadline:
-        try:
-            answer = await connection.ask(letters.batch(sender, []))
-        except Lost as lost:
-            said = f"it does not answer ({lost})"
-        else:
-            if answer.status == HTTPStatus.ACCEPTED:
-                connection.close()
-                return
-        await asyncio.sleep(LOOK_SECONDS)
+    connection, deadline = Connection(url), time.monotonic() + KNOWN_SECONDS
+    while trouble := await _trouble(connection, sender):
+        if time.monotonic() > deadline:
+            raise CannotSimulateError(
+                f"the gateway at {url}: {trouble}; does `hcp gateway` run there, on the same database?"
+            )
+        if await wait(stop, LOOK_SECONDS):
+            break
     connection.close()
-    raise CannotSimulateError(
-        f"the gateway at {url}: {said}; does `hcp gateway` run there, on the same database?"
-    )
 
 
-def _listen(stop: asyncio.Event, seconds: float) -> None:
-    """End at SIGINT and SIGTERM, and after so long."""
-    loop = asyncio.get_running_loop()
-    if seconds:
-        loop.call_later(seconds, stop.set)
+async def _trouble(connection: Connection, sender: Sender) -> str:
+    """Why the gateway does not take what this one signs; empty if it does."""
+    try:
+        answer = await connection.ask(letters.batch(sender, []))
+    except Lost as lost:
+        return f"it does not answer ({lost})"
+    return "" if answer.status == HTTPStatus.ACCEPTED else f"it refuses our devices ({kind_of(answer)})"
+
+
+def _listen(stop: asyncio.Event) -> None:
+    """End at SIGINT and SIGTERM, which reach the main thread alone."""
     if threading.current_thread() is threading.main_thread():
         for one in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(one, stop.set)
+            asyncio.get_running_loop().add_signal_handler(one, stop.set)
 
 
 async def _say_lines(tally: Tally, say: Say) -> None:

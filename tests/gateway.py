@@ -1,0 +1,65 @@
+"""A gateway as a process of its own, which can be killed and started again, at an address that stays."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import httpx
+
+from deploy.embedded import ports
+from pipeline.settings import Settings, environment
+from tests.wait import wait_for
+
+RUN_GATEWAY = "from pipeline.settings import load; from producers.gateway.serving import serve; serve(load())"
+
+
+class GatewayProcess:
+    """`settings` get a port of its own, a spool in `folder`, and trust in who calls from here, as behind the county's proxy.
+
+    `code` runs in it first (a broken twin).
+    """
+
+    def __init__(self, settings: Settings, folder: Path, code: str = "") -> None:
+        settings.gateway.port = ports.claim(0, "the gateway", "")
+        settings.gateway.spool_dir = folder / "spool"
+        settings.gateway.trusted_proxies = ["127.0.0.1"]
+        self._settings, self._folder = settings, folder
+        self._script = textwrap.dedent(code) + "\n" + RUN_GATEWAY
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self._settings.gateway.url
+
+    def start(self) -> None:
+        """Blocks until it answers."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("HCP_")}
+        with (self._folder / "gateway.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", self._script],
+                stdout=log,
+                stderr=log,
+                env=env | environment(self._settings),
+                cwd=self._folder,
+            )
+        wait_for(self._answers, 60, "the gateway to answer")
+
+    def kill(self) -> None:
+        """As the power does. Blocks until it is gone."""
+        if self._process:
+            self._process.kill()
+            self._process.wait(20)
+
+    def stop(self) -> None:
+        """In peace. Blocks until it is gone."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(20)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
