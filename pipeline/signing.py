@@ -86,10 +86,13 @@ def _signature(
     secret: bytes, algorithm: str, method: str, path: str, at: str, nonce: str, body: bytes
 ) -> str:
     said = "\n".join((method, path, at, nonce, hashlib.sha256(body).hexdigest())).encode()
+    return _mac(secret, algorithm, said)
+
+
+def _mac(secret: bytes, algorithm: str, said: bytes) -> str:
     if algorithm == "hmac-sha256":
-        return hmac.new(
-            secret, said, "sha256"
-        ).hexdigest()  # hmac.digest gives the interpreter away and waits for it
+        # not hmac.digest: that one lets other threads run meanwhile, and waits milliseconds for its turn
+        return hmac.new(secret, said, "sha256").hexdigest()
     keyed = HMAC(secret, hashes.SM3())
     keyed.update(said)
     return keyed.finalize().hex()

@@ -141,7 +141,7 @@ def _decode(kind: type[E], value: bytes) -> E:
     try:
         return _DECODE[kind](value)  # type: ignore[return-value]  # the decoder of this very kind
     except msgspec.ValidationError as error:
-        body = _any_json(value)  # what is wrong with a field counts only in well-formed JSON
+        body = any_json(value)  # what is wrong with a field counts only in well-formed JSON
         if "got `null`" in str(error):
             return _convert_without_nulls(kind, body)
         raise explain(error) from None
@@ -149,7 +149,8 @@ def _decode(kind: type[E], value: bytes) -> E:
         raise _not_json() from None
 
 
-def _any_json(value: bytes) -> Any:
+def any_json(value: bytes) -> Any:
+    """What this JSON says, whatever it is. Raises Invalid."""
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -11,7 +11,7 @@ import msgspec
 
 from producers.gateway.errors import NotSupported
 from schemas.events import CE_TYPE_PREFIX, CaseEvent, Reason, ReviewEvent
-from schemas.reading import Invalid
+from schemas.reading import Invalid, any_json
 from schemas.topics import Stream
 
 BINARY = "application/json"
@@ -82,10 +82,8 @@ def structured(body: bytes) -> Told:
     """An event in structured form. Raises Invalid."""
     try:
         envelope = _envelope(body)
-    except msgspec.ValidationError as error:
-        raise _not_an_envelope(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _not_json() from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _not_an_envelope(body, error) from None
     kind = _kind("", envelope.specversion, envelope.id, envelope.source, envelope.type)
     return Told(kind, envelope.id, _data(envelope))
 
@@ -94,10 +92,9 @@ def batch(body: bytes) -> list[bytes]:
     """The events of a batch, each in structured form. Raises Invalid, and NotSupported for too many."""
     try:
         events = [bytes(event) for event in _batch(body)]
-    except msgspec.ValidationError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        any_json(body)
         raise Invalid(Reason.WRONG_TYPE, "the value is JSON, but no array") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _not_json() from None
     if len(events) > MAX_EVENTS:
         raise NotSupported(413, "too_many_events", "Too many events", f"at most {MAX_EVENTS} in a batch")
     return events
@@ -128,13 +125,10 @@ def _data(envelope: Envelope) -> bytes:
         raise Invalid(Reason.WRONG_TYPE, "data_base64 is not base64") from None
 
 
-def _not_an_envelope(error: msgspec.ValidationError) -> Invalid:
+def _not_an_envelope(body: bytes, error: Exception) -> Invalid:
+    any_json(body)  # what is wrong with a field counts only in well-formed JSON
     _, _, path = str(error).partition(" - at `$")
     field = path.rstrip("`").lstrip(".")
     if not field:
         return Invalid(Reason.NOT_AN_OBJECT, "the value is JSON, but no object")
     return Invalid(Reason.WRONG_TYPE, f"{field} has a value of another type than CloudEvents 1.0 gives it")
-
-
-def _not_json() -> Invalid:
-    return Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8")

@@ -19,7 +19,7 @@ from producers.gateway.way_in import Accepted, WayIn
 from producers.tokens import CaseToken, Claims
 from schemas.events import Reason, ReviewEvent
 from schemas.jsonschema import generate
-from schemas.reading import Invalid
+from schemas.reading import Invalid, any_json
 from schemas.topics import Stream
 
 PATH = "/v1/reviews"
@@ -89,10 +89,7 @@ def once(claims: Claims, review_no: int) -> str:
 
 def _review(body: bytes, claims: Claims) -> bytes:
     """The contract's event: what the citizen says, about what the token says. Raises Invalid."""
-    try:
-        said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
+    said = any_json(body)
     if not isinstance(said, dict):
         raise Invalid(Reason.NOT_AN_OBJECT, "the value is JSON, but no object")
     event: dict[str, Any] = {name: said[name] for name in SAID if said.get(name) is not None}

@@ -27,8 +27,7 @@ def speak(devices: Registry, device: Device, event: ReviewEvent | CaseEvent) -> 
 def _name_device(devices: Registry, device: Device, event: ReviewEvent) -> None:
     """A terminal speaks as itself; a system also for devices that only it knows."""
     said = event.device_id
-    if device.kind == "terminal" or said == device.device_id:
+    if device.kind == "terminal":
         event.device_id = device.device_id
-    foreign = said != event.device_id if said else False
-    if foreign or (said not in {"", device.device_id} and devices.find(said)):
+    if said not in {"", device.device_id} and (device.kind == "terminal" or devices.find(said)):
         raise Forbidden("foreign_device", "device_id", "device_id names another device")

@@ -29,10 +29,11 @@ from producers.spool.record import (
     to_ms,
     unpack,
 )
-from producers.spool.room import ROW_BYTES, Bounds, Room
+from producers.spool.room import Bounds, Room
 from producers.spool.store import Store
 from producers.spool.tables import writer
 from producers.spool.writing import Call, Writing
+from schemas.reading import MAX_BYTES
 
 R = TypeVar("R")
 NONCE_MINUTES = 10
@@ -153,13 +154,13 @@ class Spool:
         return self._reading.find(event_id)
 
     def is_full(self) -> "Future[bool]":
-        """Whether nothing new can be stored now; answered by the thread that would store it. Does not block."""
+        """Whether an event, if it is a large one, finds no room now; answered by the thread that stores them. Does not block."""
         future: Future[bool] = Future()
         self._committer.submit(Call(self._is_full, future))
         return future
 
     def _is_full(self, store: Store) -> bool:
-        return not store.has_sent() and self._room.left(store.connection) < ROW_BYTES
+        return not store.has_sent() and self._room.left(store.connection) < MAX_BYTES
 
     def record(self, event_id: str) -> Record | None:
         """What was appended of this event, if the spool still has it, undamaged. Blocks for a moment."""

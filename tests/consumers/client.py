@@ -8,18 +8,21 @@ from starlette.applications import Starlette
 
 
 class Client:
-    """Asks as the loopback address does. Blocks; each request has an event loop of its own."""
+    """Asks as `address` does. Blocks; each request has an event loop of its own."""
 
-    def __init__(self, app: Starlette) -> None:
-        self._app = app
+    def __init__(self, app: Starlette, address: str = "127.0.0.1") -> None:
+        self._app, self._address = app, address
 
     def get(self, url: str, **more: Any) -> httpx.Response:
-        return asyncio.run(self._ask("GET", url, **more))
+        return self.ask("GET", url, **more)
 
     def post(self, url: str, **more: Any) -> httpx.Response:
-        return asyncio.run(self._ask("POST", url, **more))
+        return self.ask("POST", url, **more)
+
+    def ask(self, method: str, url: str, **more: Any) -> httpx.Response:
+        return asyncio.run(self._ask(method, url, **more))
 
     async def _ask(self, method: str, url: str, **more: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False, client=(self._address, 40_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, url, **more)

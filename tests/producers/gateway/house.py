@@ -141,3 +141,10 @@ def ce_headers(event: dict[str, Any]) -> dict[str, str]:
         "ce-source": "/test",
         "ce-type": REVIEW if "satisfaction" in event else CASE,
     }
+
+
+def envelope(event: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An event in structured form."""
+    kind = REVIEW if "satisfaction" in event else CASE
+    told = {"specversion": "1.0", "id": event["event_id"], "source": "/test", "type": kind, "data": event}
+    return told | more
