@@ -40,6 +40,9 @@ GATEWAY_ACCEPT_SECONDS = Histogram(
     "Seconds from an event that was read to its place on disk.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
+SMS_WAITING = Gauge(
+    "hcp_gateway_sms_waiting", "Invitations by text message that the webhook has not taken yet."
+)
 DEVICES_KNOWN = Gauge("hcp_gateway_devices", "Devices that the gateway knows, revoked ones too.")
 DEVICES_READ = Gauge(
     "hcp_gateway_devices_read_timestamp_seconds",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline import metrics
 from pipeline.sealing import CannotOpen, Sealer
 from producers.qr.sms.store import Due, Store
 from producers.qr.sms.webhook import Message, NotTaken, post
@@ -46,6 +47,7 @@ class Outbox:
         message = Message(token_id, phone, url, TEXT.format(url=url))
         sealed = self._sealer.seal(msgspec.json.encode(message), "sms", token_id)
         added = self._store.add(token_id, sealed, self._now(), expires.timestamp())
+        metrics.SMS_WAITING.set(self.waiting())
         self._more.set()
         return added
 
@@ -72,7 +74,9 @@ class Outbox:
         if given_up := self._store.forget(now):
             log.warning("sms_expired", extra={"count": given_up})
         due = self._store.due(now, A_ROUND)
-        return sum(self._try(one, now) for one in due if not self._stopping.is_set())
+        taken = sum(self._try(one, now) for one in due if not self._stopping.is_set())
+        metrics.SMS_WAITING.set(self.waiting())
+        return taken
 
     def _run(self) -> None:
         while not self._stopping.is_set():
