@@ -103,5 +103,6 @@ def _state(device: Standing, now: datetime) -> Limit:
     silence = device.silence(now)
     if silence < SILENT:
         return Limit("正常" if device.heard_at else f"还没有收到{what}", "calm")
-    never = "" if device.heard_at else "登记后从未收到，"
-    return Limit(f"{never}已 {silence.days} 天没有收到{what}", "soon")
+    if device.heard_at is None:
+        return Limit(f"登记 {silence.days} 天，从未收到{what}", "soon")
+    return Limit(f"已 {silence.days} 天没有收到{what}", "soon")

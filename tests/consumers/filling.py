@@ -1,8 +1,14 @@
 """A ledger filled by the real fold, for pages to show. Its day is 2026-06-10, a Wednesday, 15:20 in the county."""
 
+import json
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
+from sqlalchemy import insert
+
+from pipeline.ledger.engine import engine
+from pipeline.ledger.tables import device
 from pipeline.settings import Settings
 from schemas.catalogue import departments
 from schemas.topics import Stream
@@ -60,3 +66,55 @@ def county() -> list[dict[str, Any]]:
         bad_review("C-4", 2, at="2026-06-08T10:00:00+08:00", comment="先说不满意"),
         bad_review("C-4", 5, at="2026-06-08T11:00:00+08:00", comment="又说满意"),
     ]
+
+
+def register(settings: Settings, device_id: str, *channels: str, **columns: Any) -> None:
+    """A device of the office's register, a month old unless said."""
+    row: dict[str, Any] = {"kind": "terminal", "created_at": "2026-05-10T09:00:00+08:00"} | columns
+    pool = engine(settings.database, "test")
+    with pool.begin() as connection:
+        values = {"device_id": device_id, "channels": list(channels), **row}
+        connection.execute(insert(device).values(**values))
+    pool.dispose()
+
+
+def counted(device_id: str, *numbers: int, at: str = "2026-06-09T10:00:00+08:00", **more: Any) -> list[Any]:
+    """What a device sent under these numbers, each naming the one before as a whole chain would."""
+    sent = {n: review(None, 5, submitted_at=at, received_at=at, channel="terminal", **more) for n in numbers}
+    for n, event in sorted(sent.items()):
+        event.update(device_id=device_id, device_seq=n)
+        if n > 1:
+            event["device_prev"] = digest(sent[n - 1]) if n - 1 in sent else "0" * 64
+    return list(sent.values())
+
+
+def digest(event: dict[str, Any]) -> str:
+    """As the ledger knows an event that was sent as it is."""
+    return sha256(json.dumps(event).encode()).hexdigest()
+
+
+def terminals(settings: Settings) -> None:
+    """Devices of every need: reinstalled, with numbers missing, silent, unregistered, in order, revoked."""
+    place = {"dept_code": POLICE.code, "hall_code": "眉县政务大厅"}
+    for n in range(1, 6):
+        register(settings, f"T-A0{n}", "terminal", name=f"A0{n} 窗口评价器", window_code=f"A0{n}", **place)
+    register(
+        settings, "T-A09", "terminal", window_code="A09", revoked_at="2026-06-01T09:00:00+08:00", **place
+    )
+    register(settings, "S-TAX", "pc", "app", kind="system", name="税务局办税系统", dept_code=TAX.code)
+    a, b = counted("T-A01", 1, 2, 3), counted("T-A01", 1, 2, at="2026-06-10T09:00:00+08:00")
+    strange = counted("Z-9", 1, 2, window_code="B01")
+    old = counted("T-A03", 1, 2, at="2026-06-01T10:00:00+08:00")
+    lost = counted("T-A02", 1, 2, 3, 7, 8, 12)
+    revoked = counted("T-A09", 4)
+    fill(settings, *a, *b, *lost, *old, *counted("T-A04", 1, 2, 3), *strange, *revoked)
+
+
+def inspected() -> list[dict[str, Any]]:
+    """Cases of the day before: nine of the police pass and three do not, one of the tax office fails two rules."""
+    whole = {"accepted_at": "2026-06-09T08:30:00+08:00"}
+    good = [police_case(f"C-{n}", **whole) for n in range(9)]
+    nameless = [police_case(f"N-{n}", **whole, item_name="") for n in range(2)]
+    twisted = police_case("T-1", accepted_at="2026-06-09T09:30:00+08:00")
+    tax = {"dept_code": TAX.code, "item_code": TAX.item_code(3), "item_name": "", "staff_id": ""}
+    return [*good, *nameless, twisted, police_case("X-1", **whole, **tax)]
