@@ -128,7 +128,7 @@ class Forwarding:
             "ignore",
             "-c",
             textwrap.dedent(FORWARDS),
-            folder,
+            str(folder),
             kafka.bootstrap_servers,
         ]
         self.process: subprocess.Popen[str] = subprocess.Popen(
