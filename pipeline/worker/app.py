@@ -59,14 +59,14 @@ SESSION = {
 
 
 class Portions(faust.Schema):  # type: ignore[misc]  # Faust is seen as untyped
-    """Hands a portion to the agent as it is."""
+    """Hands the portions of a round to the agent as they are."""
 
     def loads_key(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002  Faust's signature
-        """Portions have no key."""
+        """A round has no key."""
         return None
 
     def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002  Faust's signature
-        """The portion."""
+        """The portions."""
         return message.value
 
 
@@ -96,9 +96,9 @@ class Worker:
         topic = app.topic(*app.streams_by_topic, schema=Portions(), acks=False)
 
         @app.agent(topic, name="fold")  # type: ignore[untyped-decorator]  # Faust is seen as untyped
-        async def fold(portions: Any) -> None:
-            async for portion in portions:
-                await self.folding.take_in(portion)
+        async def fold(rounds: Any) -> None:
+            async for portions in rounds:
+                await self.folding.take_in(portions)
 
         for task in (self.folding.run, self._watch, self._sweep, self._heartbeat, self._commit, self._relay):
             app.task(self._fatal(app, task))

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 5.0
+INTAKE = 6
+"""Rounds that wait: each is a part of a batch (see PARTS), so about a batch and a half."""
 UNIQUE_TRIES = 20
 """A pair that meets at the service's row needs one more try; 20 in a row are no meeting, but a defect."""
 
@@ -38,7 +40,7 @@ class Folding:
         self._ledger = ledger
         self._seek = seek
         self._batch_records = batch_records
-        self._intake: asyncio.Queue[Portion] = asyncio.Queue(maxsize=64)
+        self._intake: asyncio.Queue[list[Portion]] = asyncio.Queue(maxsize=INTAKE)
         self._thread = ThreadPoolExecutor(1, "fold")
         self._connection: PoolProxiedConnection | None = None
         self._expected: dict[TopicPartition, int] = {}
@@ -47,9 +49,9 @@ class Folding:
         self.folded_to: dict[TopicPartition, int] = {}
         self.last_error = ""
 
-    async def take_in(self, portion: Portion) -> None:
-        """Hand over a portion; waits while there is enough to do."""
-        await self._intake.put(portion)
+    async def take_in(self, portions: list[Portion]) -> None:
+        """Hand over the portions of a round; waits while there is enough to do."""
+        await self._intake.put(portions)
 
     @property
     def idle(self) -> bool:
@@ -79,12 +81,10 @@ class Folding:
         self._drop_connection()
 
     async def _gather(self) -> list[Portion]:
-        """One portion, and what else is there already, up to a batch."""
-        batch = [await self._intake.get()]
-        records = len(batch[0].records)
-        while records < self._batch_records and not self._intake.empty():
-            batch.append(self._intake.get_nowait())
-            records += len(batch[-1].records)
+        """One round, and what else is there already, up to a batch: rounds are aligned, so they are not cut."""
+        batch = [*await self._intake.get()]
+        while _records(batch) < self._batch_records and not self._intake.empty():
+            batch.extend(self._intake.get_nowait())
         return batch
 
     def _wanted(self, batch: Sequence[Portion]) -> list[Portion]:
@@ -169,6 +169,10 @@ class Folding:
         if self._connection is not None:
             self._connection.invalidate()
             self._connection = None
+
+
+def _records(portions: Sequence[Portion]) -> int:
+    return sum(len(portion.records) for portion in portions)
 
 
 def _cause(error: BaseException) -> str:

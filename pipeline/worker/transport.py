@@ -1,7 +1,8 @@
 """Faust's Kafka transport, four things changed: in what portions and in which order records come, from where, which.
 
 Portions: one object for all records of a partition in a poll, with the range of the log that they cover, so that holes
-(transaction markers, aborted records, compaction) are known to be no losses. Order: partitions are aligned in time.
+(transaction markers, aborted records, compaction) are known to be no losses; all portions of a poll come as one message.
+Order: partitions are aligned in time.
 From: the ledger's positions. Which: committed records only, which Faust does not offer outside `exactly_once`. See docs/decisions/0001-batches-into-a-faust-agent.md.
 """
 
@@ -24,13 +25,13 @@ HOLD_SECONDS = 0.1
 
 
 @dataclass(slots=True)
-class PortionRecord:
-    """A portion in the shape of a Kafka record, which is all that Faust looks at."""
+class RoundRecord:
+    """The portions of one poll in the shape of a Kafka record of one of their partitions, which is all that Faust looks at."""
 
     topic: str
     partition: int
     offset: int
-    value: Portion
+    value: list[Portion]
     timestamp: int | None = None
     timestamp_type: int = 1
     headers: tuple[()] = ()
@@ -85,7 +86,7 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         active_partitions: Any,
         timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
         max_records: int | None = None,
-    ) -> dict[TP, list[PortionRecord]]:
+    ) -> dict[TP, list[RoundRecord]]:
         states = self._states(consumer)
         begins = {tp: self._ranges.begin(tp, state._position) for tp, state in states.items()}
         lagging = {tp for tp in active_partitions if tp in states and _lags(states[tp])}
@@ -101,8 +102,11 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
                 consumer, active_partitions, timeout=timeout, max_records=share
             )
         after = {tp: state._position for tp, state in self._states(consumer).items()}
-        moved = {tp for tp, begin in begins.items() if after.get(tp, begin) > begin}
-        return {tp: [self._portion(tp, begins[tp], after[tp], polled.get(tp, []))] for tp in moved}
+        moved = sorted(tp for tp, begin in begins.items() if after.get(tp, begin) > begin)
+        if not moved:
+            return {}
+        portions = [self._portion(tp, begins[tp], after[tp], polled.get(tp, [])) for tp in moved]
+        return {moved[0]: [RoundRecord(moved[0].topic, moved[0].partition, after[moved[0]] - 1, portions)]}
 
     async def _poll(self, consumer: Any, partitions: set[TP], share: int) -> dict[TP, list[ConsumerRecord]]:
         """What is here already, an equal share of each partition."""
@@ -111,11 +115,11 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
             polled |= await super()._fetch_records(consumer, {tp}, timeout=0, max_records=share)
         return polled
 
-    def _portion(self, tp: TP, start: int, end: int, records: list[ConsumerRecord]) -> PortionRecord:
+    def _portion(self, tp: TP, start: int, end: int, records: list[ConsumerRecord]) -> Portion:
         self._ranges.end(tp, end)
         if records:
             self._alignment.read(tp, received_at(records[0]), received_at(records[-1]))
-        portion = Portion(
+        return Portion(
             self.app.streams_by_topic[tp.topic],
             tp.topic,
             tp.partition,
@@ -123,7 +127,6 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
             end,
             records,  # aiokafka's have all that a `Record` has
         )
-        return PortionRecord(tp.topic, tp.partition, end - 1, portion)
 
     @staticmethod
     def _states(consumer: Any) -> dict[TP, Any]:

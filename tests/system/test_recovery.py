@@ -87,11 +87,11 @@ def test_a_worker_stopped_gently_ends_with_zero_and_frees_its_slot(system: Syste
 THROWS_ONCE = """
     from pipeline.worker.folding import Folding
     right, thrown = Folding.take_in, []
-    async def take_in(self, portion):
-        if portion.records and not thrown:
+    async def take_in(self, portions):
+        if any(portion.records for portion in portions) and not thrown:
             thrown.append(1)
             raise ValueError("thrown out of the agent")
-        await right(self, portion)
+        await right(self, portions)
     Folding.take_in = take_in
 """
 
