@@ -101,9 +101,9 @@ def _arrive(
         value = _seal_reviewer(got.event, got.event_id, value, sealer)
         if got.event.reason_codes:
             odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
-            flags = tuple(sorted((*flags, *odd))) if odd else flags
+            flags = _in_order(flags + odd) if odd else flags
     elif wrong := failed(got.event):
-        flags = tuple(sorted((*flags, *wrong)))
+        flags = _in_order(flags + wrong)
     place = Place(portion.topic, portion.partition, record.offset)
     entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags, sent_digest)
     return Arrival(key_of(got.event, got.event_id), entry), value
@@ -113,6 +113,11 @@ def _arrive(
 def _appended_at(timestamp: int) -> datetime:
     """All records that came to the log in one batch have one."""
     return EPOCH + timedelta(milliseconds=timestamp)
+
+
+@lru_cache(maxsize=4096)
+def _in_order(flags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(flags))
 
 
 def _headers(record: Record) -> tuple[str | None, str | None]:

@@ -112,7 +112,9 @@ def _count_service(counts: list[int], settled: Settled, policy: Policy, sign: in
 
 def _count_cases(counts: list[int], cases: list[Entry[CaseEvent]], sign: int) -> None:
     counts[CASE_RECORDS] += sign * len(cases)
-    counts[CASES_PASSED] += sign * sum(passed(case.flags) for case in cases)
+    for case in cases:
+        if passed(case.flags):
+            counts[CASES_PASSED] += sign
 
 
 def _count_first(counts: list[int], entry: Entry[ReviewEvent], outcome: int, sign: int) -> None:
