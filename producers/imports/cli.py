@@ -1,4 +1,4 @@
-"""`hcp import cases | reviews | sources`: the commands of the imports."""
+"""`hcp import cases | reviews | paper | database | watch | sources`: the commands of the imports."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from producers.imports.kinds import RowKind
+from producers.imports.paper.cli import app as paper
 
 if TYPE_CHECKING:
     from producers.imports.database.poller import Polled
 
 app = typer.Typer(help="Files, sheets, databases and paper forms into the log.", no_args_is_help=True)
+app.add_typer(paper, name="paper")
 
 File = Annotated[Path, typer.Argument(help="CSV or XLSX.", exists=True, dir_okay=False)]
 Source = Annotated[str, typer.Option(help="A name of `hcp import sources`, or a YAML file of your own.")]

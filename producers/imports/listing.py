@@ -53,7 +53,7 @@ class Listing:
         self._write(["行号", "列", "问题", *columns, _BEYOND])
 
     def _write(self, cells: list[str]) -> None:
-        self._writer.writerow([_harmless(cell) for cell in cells])
+        self._writer.writerow([harmless(cell) for cell in cells])
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -73,6 +73,6 @@ class Listing:
             self.file.unlink(missing_ok=True)
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
     """Excel would compute what begins so: a citizen's cell must not become a formula on an officer's desk."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell

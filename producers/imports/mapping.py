@@ -21,7 +21,7 @@ from schemas.reading import Invalid, read
 
 UNMOVED = timedelta()
 Cells = dict[str, str]
-_SAID = {
+SAID = {
     Reason.MISSING_FIELD: "不能为空",
     Reason.OUT_OF_RANGE: "内容超出允许的长度或范围",
     Reason.UNKNOWN_VALUE: "不是规定的取值",
@@ -143,7 +143,7 @@ class Mapping(Strict):
         source = self.fields[self.rows.kind.occurred]
         time = source.read(row, 1)
         if not isinstance(time, datetime):
-            raise Unmapped(source.column or "", _SAID[Reason.MISSING_FIELD])
+            raise Unmapped(source.column or "", SAID[Reason.MISSING_FIELD])
         return time
 
     def case_no(self, row: Cells) -> str:
@@ -187,7 +187,7 @@ class Mapping(Strict):
         """The reader's message begins with the field's name."""
         field = re.match(r"\w*", invalid.message)
         source = self.fields.get(field[0]) if field else None
-        return Unmapped((source and source.column) or "", _SAID.get(invalid.reason, invalid.message))
+        return Unmapped((source and source.column) or "", SAID.get(invalid.reason, invalid.message))
 
 
 def _with_reviewer(body: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""From two keyings to reviews on the log: all of a batch or none of it, unless only what agrees is asked for."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.sealing import Sealer
+from pipeline.settings import Settings
+from producers.errors import CannotImportError
+from producers.imports.cases import Connect, folder_of
+from producers.imports.identity import seal, sealer_of
+from producers.imports.mapping import SAID
+from producers.imports.paper.comparing import Compared, Problem, compare, write_problems
+from producers.imports.paper.form import COLUMN_OF, PERSONAL, Answers
+from producers.imports.paper.keying import read_keying
+from producers.publish import Publisher
+from schemas.events import ReviewEvent
+from schemas.identifiers import derived_id
+from schemas.reading import Invalid, read
+
+SOURCE = "/paper"
+
+
+class PaperReview(ReviewEvent, kw_only=True):
+    """A review, and where its paper is: the contract has no field for it, and keeps it with the raw record."""
+
+    scan_ref: str = ""
+    form_no: str = ""
+
+
+class Outcome(NamedTuple):
+    """What came of a batch. Each of its `forms` is published or in the `problems`, or would be (`dry_run`)."""
+
+    batch: str
+    forms: int
+    unused: int
+    published: int
+    problems: int
+    troubled: int
+    listed: Path | None
+    dry_run: bool
+
+    def lines(self) -> list[str]:
+        """For the screen."""
+        done = f"{self.published:,} published"
+        if self.dry_run:
+            done = f"nothing published (--dry-run), {self.published:,} would be"
+        head = f"batch {self.batch}: {self.forms:,} forms keyed, {done}, {self.troubled:,} not, {self.unused:,} unused"
+        return [
+            head,
+            *(
+                [f"differences and errors (需核对): {self.problems:,}, in {self.listed}"]
+                if self.listed
+                else []
+            ),
+        ]
+
+
+def import_paper(
+    settings: Settings,
+    first: Path,
+    second: Path,
+    *,
+    forms: int | None = None,
+    agreeing_only: bool = False,
+    dry_run: bool = False,
+    connect: Connect = Publisher,
+) -> Outcome:
+    """Publish the reviews of a batch that two people keyed. Blocks. Again is harmless: a form's event id is its own.
+
+    `forms`: how many came back, if the sheets do not say it. Raises CannotImportError, NotPublishedError: then nothing is
+    published, or not all, and the same command does it again.
+    """
+    if first.read_bytes() == second.read_bytes():
+        raise CannotImportError(
+            f"{first.name} and {second.name} are one file: two people key apart, each into their own"
+        )
+    compared = compare(read_keying(first), read_keying(second), forms)
+    received_at = datetime.now(UTC)
+    events, problems = _events(settings, compared, received_at)
+    listed = _list(settings, compared.batch, problems)
+    troubled = compared.forms - len(events)
+    if troubled and not agreeing_only:
+        raise CannotImportError(
+            f"batch {compared.batch}: {troubled} of {compared.forms} forms differ or are wrong, nothing is published; see "
+            f"{listed}; --agreeing-only publishes the other {len(events)}"
+        )
+    if events and not dry_run:
+        with connect(settings.kafka) as sink:
+            for event in events:
+                sink.send(event, SOURCE)
+            sink.flush()
+    return Outcome(
+        compared.batch, compared.forms, compared.unused, len(events), len(problems), troubled, listed, dry_run
+    )
+
+
+def _events(
+    settings: Settings, compared: Compared, received_at: datetime
+) -> tuple[list[PaperReview], list[Problem]]:
+    named = any(answers.values[column] for answers in compared.agreed.values() for column in PERSONAL)
+    sealer = sealer_of(settings.seal) if named else None
+    events, problems = [], list(compared.problems)
+    for form, answers in compared.agreed.items():
+        try:
+            events.append(review(compared.batch, form, answers, received_at, sealer))
+        except Invalid as invalid:
+            field = invalid.message.split(" ")[0].rstrip(":")
+            problems.append(
+                Problem(form, COLUMN_OF.get(field, ""), SAID.get(invalid.reason, invalid.message))
+            )
+    return events, problems
+
+
+def _problem(form: str, invalid: Invalid) -> Problem:
+    """The reader's message begins with the field's name."""
+    field = re.match(r"\w*", invalid.message)
+    column = COLUMN_OF.get(field[0], "") if field else ""
+    return Problem(form, column, SAID.get(invalid.reason, invalid.message))
+
+
+def review(
+    batch: str, form: str, answers: Answers, received_at: datetime, sealer: Sealer | None
+) -> PaperReview:
+    """The review of a form, its identity sealed. The id is made of batch and form, so it is the same each time. Raises Invalid."""
+    body: dict[str, Any] = answers.body() | {"event_id": str(derived_id("paper", batch, form))}
+    event = read(ReviewEvent, msgspec.json.encode(body), received_at).event
+    event.received_at = received_at
+    if sealer is not None:
+        seal(event, sealer)
+    fields = {name: getattr(event, name) for name in ReviewEvent.__struct_fields__}
+    return PaperReview(**fields, scan_ref=body["scan_ref"], form_no=form)
+
+
+def _list(settings: Settings, batch: str, problems: list[Problem]) -> Path | None:
+    file = folder_of(settings) / f"{batch}.differences.csv"
+    if not problems:
+        file.unlink(missing_ok=True)
+        return None
+    write_problems(file, problems)
+    return file

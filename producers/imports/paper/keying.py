@@ -1,0 +1,86 @@
+"""One person's keying of a batch: the workbook that the template was, with what the forms say."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from producers.errors import CannotImportError
+from producers.imports.paper.form import COLUMNS, FORM, Answers, answers, is_unused
+from producers.imports.paper.template import BAD, BATCH, BATCH_SHEET, FORMS_SHEET, ISSUED, KEYED_BY, RETURNED
+from producers.imports.rows import SURPLUS, rows
+
+
+class Form(NamedTuple):
+    """A form that somebody wrote on. `row`: its line in the sheet."""
+
+    row: int
+    answers: Answers
+
+
+class Keying(NamedTuple):
+    """A batch as one person keyed it. `returned`, `bad`: how many forms, and bad reviews, were counted on paper."""
+
+    file: str
+    batch: str
+    keyed_by: str
+    returned: int | None
+    bad: int | None
+    forms: dict[str, Form]
+    unused: int
+
+
+def read_keying(path: Path) -> Keying:
+    """Read the workbook. Blocks. Raises CannotImportError if it is not the template filled in."""
+    if path.suffix.lower() != ".xlsx":
+        raise CannotImportError(
+            f"{path.name}: forms are keyed into the workbook of `hcp import paper template`"
+        )
+    batch = {row.get("项目", ""): row.get("内容", "").strip() for _, row in rows(path, BATCH_SHEET)}
+    if not batch.get(BATCH):
+        raise CannotImportError(f"{path.name}: the sheet {BATCH_SHEET} has no {BATCH}")
+    issued = _count(path, batch, ISSUED)
+    forms, unused = _forms(path, batch[BATCH], issued or 0)
+    return Keying(
+        file=path.name,
+        batch=batch[BATCH],
+        keyed_by=batch.get(KEYED_BY, ""),
+        returned=_count(path, batch, RETURNED),
+        bad=_count(path, batch, BAD),
+        forms=forms,
+        unused=unused,
+    )
+
+
+def _count(path: Path, batch: dict[str, str], name: str) -> int | None:
+    text = batch.get(name, "")
+    if text and not (text.isascii() and text.isdigit()):
+        raise CannotImportError(f"{path.name}: {name} on the sheet {BATCH_SHEET} is no number of forms")
+    return int(text) if text else None
+
+
+def _forms(path: Path, batch: str, issued: int) -> tuple[dict[str, Form], int]:
+    forms: dict[str, Form] = {}
+    numbers: set[str] = set()
+    for number, cells in rows(path, FORMS_SHEET):
+        if not numbers:
+            _check_columns(path, cells)
+        name = cells[FORM].strip()
+        if SURPLUS in cells or not _is_of(name, batch, issued) or name in numbers:
+            raise CannotImportError(
+                f"{path.name}, row {number} of {FORMS_SHEET}: {FORM} is not of batch {batch}, or there twice, or cells "
+                "stand beyond the last column"
+            )
+        numbers.add(name)
+        if not is_unused(cells):
+            forms[name] = Form(number, answers(cells))
+    return forms, len(numbers) - len(forms)
+
+
+def _is_of(name: str, batch: str, issued: int) -> bool:
+    number = name.removeprefix(f"{batch}-")
+    return number != name and number.isascii() and number.isdigit() and 1 <= int(number) <= issued
+
+
+def _check_columns(path: Path, there: Iterable[str]) -> None:
+    if lacking := [column for column in COLUMNS if column not in set(there)]:
+        raise CannotImportError(f"{path.name}: the sheet {FORMS_SHEET} has lost {', '.join(lacking)}")
