@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from producers.devices.device import PLACE, Device
 from producers.gateway.errors import Forbidden
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
+from producers.gateway.operation import JSON, Body, Operation
 from producers.gateway.way_in import WayIn
 from producers.qr.codes import link
 from producers.qr.identity import phone
@@ -50,6 +51,28 @@ class Invited(msgspec.Struct):
     url: str
     expires_at: datetime
     sms: Literal["queued", "sent_before", "not_sent"]
+
+
+INVITING = Operation(
+    "Make a link with which the citizen of a case reviews one service",
+    takes={
+        JSON: Body(
+            Invitation,
+            {"case_no": "610326-2026-000123", "channel": "mini_program", "item_name": "社会保障卡申领"},
+        )
+    },
+    gives={
+        201: Body(
+            Invited,
+            {
+                "token": "1k1.lsHMw8PD",
+                "url": "https://hcp.example/r/1k1.lsHMw8PD",
+                "expires_at": "2026-12-23T07:20:00Z",
+                "sms": "not_sent",
+            },
+        )
+    },
+)
 
 
 class Invitations:
@@ -121,6 +144,13 @@ def routes(way_in: WayIn, outbox: Outbox | None) -> list[BaseRoute]:
     invitations = Invitations(way_in, outbox)
     return [
         Guarded(
-            way_in, PATH, invitations.invite, auth=Auth.SIGNED, rate=Rate.NONE, body=BODY, methods=["POST"]
+            way_in,
+            PATH,
+            invitations.invite,
+            auth=Auth.SIGNED,
+            rate=Rate.NONE,
+            body=BODY,
+            methods=["POST"],
+            says=INVITING,
         )
     ]

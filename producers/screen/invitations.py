@@ -33,6 +33,12 @@ class Invitation(msgspec.Struct, omit_defaults=True):
     staff_name: Annotated[str, msgspec.Meta(max_length=20, description="as on the name plate")] = ""
 
 
+class Delivered(msgspec.Struct):
+    """Whether a terminal hears it at once."""
+
+    delivered: bool
+
+
 class Call(msgspec.Struct, frozen=True):
     """One invitation to one window. `until`: seconds of the clock."""
 

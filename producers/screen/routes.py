@@ -5,20 +5,37 @@ from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
 
 from producers.devices.device import Device
+from producers.gateway.answers import answer
 from producers.gateway.errors import Forbidden
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
+from producers.gateway.operation import JSON, Body, Operation
 from producers.gateway.way_in import WayIn
 from producers.pages.look import Look
-from producers.screen.invitations import Invitations, read, speak
+from producers.screen.invitations import Delivered, Invitation, Invitations, read, speak
 from producers.screen.shell import HERE, STATIC_PATH, TYPES, WORKER, Shell, reasons
 from producers.screen.stream import heard
 
 UNCACHED = {"Cache-Control": "no-cache"}
 """Asked for again each time: what is kept for offline use is the service worker's business alone."""
+
+CALLING = Operation(
+    "Call the citizen who was just served to the terminal of this window",
+    takes={JSON: Body(Invitation, {"case_no": "610326-2026-000123", "item_name": "社会保障卡申领"})},
+    gives={200: Body(Delivered, {"delivered": True})},
+)
+LISTENING = Operation(
+    "For the window's terminal: who it is, and each call as it comes, as server-sent events",
+    gives={
+        200: Body(
+            {"type": "string"}, 'event: terminal\ndata: {"name":"","channel":"terminal","hall_code":""}\n\n'
+        )
+    },
+    media="text/event-stream",
+)
 
 
 class Screen:
@@ -52,7 +69,7 @@ class Screen:
         invitation = read(await request.body())
         speak(device, window, invitation)
         delivered = self._invitations.call(window, invitation)
-        return JSONResponse({"delivered": delivered})
+        return answer(Delivered(delivered))
 
     async def invitations(self, request: Request) -> Response:
         """The calls to this window, for its terminal, as long as it listens."""
@@ -78,7 +95,14 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
         Guarded(way_in, f"/terminal/{WORKER}", screen.worker, auth=Auth.PUBLIC, rate=Rate.NONE),
         Guarded(way_in, STATIC_PATH + "{name}", screen.file, auth=Auth.PUBLIC, rate=Rate.NONE),
         Guarded(way_in, "/terminal/{window}", screen.page, auth=Auth.PUBLIC, rate=Rate.NONE),
-        Guarded(way_in, f"{window}/invitations", screen.invitations, auth=Auth.SIGNED, rate=Rate.NONE),
+        Guarded(
+            way_in,
+            f"{window}/invitations",
+            screen.invitations,
+            auth=Auth.SIGNED,
+            rate=Rate.NONE,
+            says=LISTENING,
+        ),
         Guarded(
             way_in,
             f"{window}/invite",
@@ -87,5 +111,6 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
             rate=Rate.NONE,
             body=BODY,
             methods=["POST"],
+            says=CALLING,
         ),
     ]

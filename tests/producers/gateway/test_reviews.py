@@ -1,0 +1,213 @@
+"""/v1/reviews: a citizen's client with a token, and what it is told of its review later."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pipeline.sealing import Sealer
+from producers.tokens import CaseToken, Claims, Kind, Place, new_id
+from schemas.codes import Channel
+from schemas.identifiers import uuid7
+from tests.consumers.client import Client
+from tests.harness import case, now, review
+from tests.producers.gateway.house import SYSTEM, House, house
+
+PHONE = "13800001111"
+
+
+def place() -> Place:
+    return Place(token_id=new_id(), kind=Kind.WINDOW, name="1号窗口", hall_code="H1", window_code="W1")
+
+
+def service(gateway: House, case_no: str = "C1") -> CaseToken:
+    token_id = gateway.way_in.tokens.case_id(case_no, 1)
+    return CaseToken(token_id=token_id, case_no=case_no, dept_code="D1", channel=Channel.MINI_PROGRAM)
+
+
+def bearer(gateway: House, claims: Claims, days: float = 1) -> dict[str, str]:
+    token = gateway.way_in.tokens.make(claims, gateway.clock() + timedelta(days=days))
+    return {"authorization": f"Bearer {token}"}
+
+
+def said(**fields: Any) -> dict[str, Any]:
+    return {"event_id": str(uuid7()), "satisfaction": 2, "submitted_at": now(minutes=1)} | fields
+
+
+def submit(
+    gateway: House, headers: dict[str, str], client: Client | None = None, **fields: Any
+) -> httpx.Response:
+    return (client or gateway.client).post("/v1/reviews", json=said(**fields), headers=headers)
+
+
+def kind(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["type"].removeprefix("urn:hcp:problem:")
+
+
+def test_a_review_of_what_the_token_is_for_whatever_the_body_says(gateway: House) -> None:
+    answer = submit(
+        gateway, bearer(gateway, place()), case_no="C9", window_code="W9", channel="pc", device_id="x"
+    )
+    assert answer.status_code == 202
+    (kept,) = gateway.values()
+    assert (kept["window_code"], kept["hall_code"], kept["channel"]) == ("W1", "H1", "qr")
+    assert {"case_no", "device_id"}.isdisjoint(kept)
+    assert dict(gateway.rows()[0].record.headers)["ce_source"] == b"/api"
+
+
+def test_a_case_token_admits_one_review_and_one_follow_up(gateway: House) -> None:
+    headers = bearer(gateway, service(gateway))
+    first = said(comment="等了很久")
+    assert submit(gateway, headers, **first).status_code == 202
+    assert submit(gateway, headers, **first).json()["seen_before"] is True
+    assert kind(submit(gateway, headers)) == (409, "already_reviewed")
+    assert kind(submit(gateway, bearer(gateway, service(gateway)))) == (409, "already_reviewed")
+    assert submit(gateway, headers, review_no=2).status_code == 202
+    assert kind(submit(gateway, headers, review_no=2)) == (409, "already_reviewed")
+    assert submit(gateway, bearer(gateway, service(gateway, "C2"))).status_code == 202
+    assert [(one["case_no"], one.get("review_no", 1)) for one in gateway.values()] == [
+        ("C1", 1),
+        ("C1", 2),
+        ("C2", 1),
+    ]
+
+
+def test_a_place_token_admits_any_number(gateway: House) -> None:
+    headers = bearer(gateway, place())
+    assert [submit(gateway, headers).status_code for _ in range(3)] == [202] * 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "problem"),
+    [
+        ({}, "token_missing"),
+        ({"authorization": "Bearer "}, "token_missing"),
+        ({"authorization": "Basic aGNwOng="}, "token_missing"),
+        ({"authorization": "Bearer forged"}, "token_bad"),
+        ({"authorization": "Bearer 1test.forged.x"}, "token_bad"),
+    ],
+    ids=str,
+)
+def test_without_a_token_of_ours(gateway: House, headers: dict[str, str], problem: str) -> None:
+    answer = submit(gateway, headers)
+    assert kind(answer) == (401, problem)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert "forged" not in answer.text
+
+
+def test_a_token_ends_and_is_never_read_from_the_url(gateway: House) -> None:
+    headers = bearer(gateway, place(), days=1)
+    token = headers["authorization"].removeprefix("Bearer ")
+    url = f"/v1/reviews?token={token}&authorization=Bearer%20{token}"
+    assert kind(gateway.client.post(url, json=said())) == (401, "token_missing")
+    gateway.clock.move(days=1)
+    assert kind(submit(gateway, headers)) == (401, "token_expired")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "field"),
+    [
+        ({"event_id": "my-review-1"}, "out_of_range", "event_id"),
+        ({"event_id": str(uuid7()).upper()}, "out_of_range", "event_id"),
+        ({"event_id": None}, "missing_field", "event_id"),
+        ({"submitted_at": None}, "missing_field", "submitted_at"),
+        ({"satisfaction": 0}, "out_of_range", "satisfaction"),
+        ({"reviewer": "s1.test.abc"}, "wrong_type", "reviewer"),
+        ({"reviewer": [PHONE]}, "wrong_type", "reviewer"),
+    ],
+    ids=str,
+)
+def test_what_breaks_the_contract(gateway: House, fields: dict[str, Any], reason: str, field: str) -> None:
+    answer = submit(gateway, bearer(gateway, place()), **fields)
+    assert kind(answer) == (422, "invalid_event")
+    assert (answer.json()["reason"], answer.json()["field"]) == (reason, field)
+    assert PHONE not in answer.text
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"\xff", b"[" * 60_000])
+def test_a_body_that_is_no_object(gateway: House, body: bytes) -> None:
+    answer = gateway.client.post("/v1/reviews", content=body, headers=bearer(gateway, place()))
+    assert kind(answer) == (400, "invalid_event")
+
+
+def test_who_leaves_a_phone_is_named_and_sealed(gateway: House) -> None:
+    headers = bearer(gateway, place())
+    assert submit(gateway, headers, reviewer={"phone": PHONE}).status_code == 202
+    assert submit(gateway, headers, reviewer={"phone": PHONE}, real_name=False).status_code == 202
+    assert submit(gateway, headers, reviewer={"name": "王"}).status_code == 202
+    named, unnamed, nameless = gateway.values()
+    assert named["real_name"] is True
+    assert "real_name" not in unnamed
+    assert "real_name" not in nameless
+    sealer = Sealer(gateway.settings.seal)
+    assert sealer.open_reviewer(named["event_id"], named["reviewer"]).phone == PHONE
+    assert named["reviewer_mark"] == unnamed["reviewer_mark"] == sealer.mark(PHONE)
+
+
+def test_so_many_a_minute_with_one_token_from_one_address(tmp_path: Path) -> None:
+    with house(tmp_path, token_per_minute=2, address_per_minute=5) as gateway:
+        headers = bearer(gateway, place())
+        answers = [submit(gateway, headers) for _ in range(3)]
+        assert [one.status_code for one in answers] == [202, 202, 429]
+        assert answers[0].headers["ratelimit-policy"] == '"address";q=5;w=60, "token";q=2;w=60'
+        assert answers[0].headers["ratelimit"].startswith('"address";r=4;t=60, "token";r=1;t=')
+        assert answers[2].headers["ratelimit"].startswith('"token";r=0;t=')
+        assert 1 <= int(answers[2].headers["retry-after"]) <= 60
+        assert kind(answers[2]) == (429, "too_many")
+        assert submit(gateway, bearer(gateway, place())).status_code == 202, "another token"
+        assert submit(gateway, headers, Client(gateway.app, "198.51.100.1")).status_code == 202
+
+
+def test_forged_forwarding_does_not_widen_the_limit(tmp_path: Path) -> None:
+    with house(tmp_path, address_per_minute=3, trusted_proxies=["10.0.0.1"]) as gateway:
+        path = f"/v1/reviews/{uuid7()}"
+
+        def asked(peer: str, *forwarded: str) -> int:
+            headers = [("x-forwarded-for", one) for one in forwarded]
+            return Client(gateway.app, peer).get(path, headers=headers).status_code
+
+        direct = [asked("203.0.113.7", f"198.51.100.{n}") for n in range(4)]
+        assert direct == [404, 404, 404, 429]
+        behind = [asked("10.0.0.1", f"198.51.100.{n}", "192.0.2.1") for n in range(4)]
+        assert behind == [404, 404, 404, 429]
+        assert asked("10.0.0.1", "192.0.2.1, 192.0.2.2") == 404
+
+
+def test_also_who_guesses_tokens_is_counted(tmp_path: Path) -> None:
+    with house(tmp_path, address_per_minute=2) as gateway:
+        answers = [submit(gateway, {"authorization": f"Bearer {n}"}) for n in range(3)]
+        assert [one.status_code for one in answers] == [401, 401, 429]
+        assert "ratelimit" in answers[0].headers
+
+
+def test_how_far_a_review_has_come(gateway: House) -> None:
+    event = said()
+    taken = submit(gateway, bearer(gateway, service(gateway)), **event).json()
+    path = f"/v1/reviews/{event['event_id']}"
+    waiting = gateway.client.get(path)
+    assert waiting.json() == {
+        "event_id": event["event_id"],
+        "state": "waiting",
+        "received_at": taken["received_at"],
+    }
+    gateway.way_in.spool.mark_sent(gateway.rows())
+    assert gateway.client.get(path).json()["state"] == "stored-in-log", "the ledger is away"
+    assert "C1" not in gateway.client.get(path).text
+
+
+def test_a_review_that_was_set_aside(gateway: House) -> None:
+    event = said()
+    submit(gateway, bearer(gateway, place()), **event)
+    gateway.way_in.spool.set_aside(gateway.rows()[0].seq, "too_large")
+    assert gateway.client.get(f"/v1/reviews/{event['event_id']}").json()["state"] == "set-aside"
+
+
+def test_nothing_is_told_of_what_is_no_review(gateway: House) -> None:
+    of_case = case("C1")
+    assert gateway.send(of_case, SYSTEM).status_code == 202
+    assert gateway.send(review("C1", channel="terminal", event_id="plain-id")).status_code == 202
+    for event_id in (of_case["event_id"], str(uuid7())):
+        assert kind(gateway.client.get(f"/v1/reviews/{event_id}")) == (404, "unknown_review")
+    assert kind(gateway.client.get("/v1/reviews/plain-id")) == (404, "not_found")
