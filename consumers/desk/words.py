@@ -63,8 +63,8 @@ def day(at: datetime, zone: ZoneInfo) -> str:
 
 
 def percent(rate: Rate) -> str:
-    """95.3 %（486/510）; a dash while nothing is counted."""
-    return "—" if rate.value is None else f"{rate.value * 100:.1f} %（{rate.part}/{rate.whole}）"
+    """95.3 %，486/510; a dash while nothing is counted."""
+    return "—" if rate.value is None else f"{rate.value * 100:.1f} %，{rate.part}/{rate.whole}"
 
 
 def department(code: str) -> str:

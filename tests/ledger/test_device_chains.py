@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
-from pipeline.ledger.device_chains import DeviceChain, chains
+from pipeline.ledger.device_chains import DeviceChain, chains, holes
 from pipeline.settings import Settings
 from schemas.cloudevents import SENT_DIGEST
 from schemas.topics import Stream
@@ -112,3 +113,49 @@ def test_reviews_of_devices_that_do_not_count_are_none_of_its_business(made: Led
     made.clear()
     made.fold(portion_of(Stream.REVIEW, 0, review(None, device_id="T9", window_code="A01")))
     assert told(made) == []
+
+
+NUMBERED = st.tuples(st.integers(1, 4), st.sampled_from([None, *"abc"]), st.sampled_from("abc"))
+"""A number, the event that it names as the one before, the event that it is."""
+
+
+@given(st.lists(NUMBERED, min_size=1, max_size=8, unique=True))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_mess_is_told_as_its_definition_says(
+    made: Ledger, mess: list[tuple[int, str | None, str]]
+) -> None:
+    made.clear()
+    with made.pool.begin() as connection:
+        for place, (seq, prev, own) in enumerate(mess):
+            row = {"seq": seq, "prev": prev and sha(prev).upper(), "own": sha(own), "place": place}
+            connection.execute(INSERT, row)
+    events = [(seq, prev and sha(prev), sha(own)) for seq, prev, own in mess]
+    (one,) = told(made)
+    numbers = {seq for seq, _, _ in events}
+    branches = {seq: {own for number, _, own in events if number == seq} for seq in numbers}
+    assert one.missing == max(numbers) - len(numbers)
+    assert one.forks == sum(len(branches[seq]) > 1 for seq in numbers)
+    assert one.unlinked == sum(not linked(seq, prev, branches) for seq, prev, _ in events)
+    with made.pool.connect() as connection:
+        gaps = holes(connection, ["T1"]).get("T1", [])
+    absent = [number for first, last in gaps for number in range(first, last + 1)]
+    assert absent == sorted(set(range(1, max(numbers))) - numbers)
+
+
+def linked(seq: int, prev: str | None, branches: dict[int, set[str]]) -> bool:
+    """A first event names none; a later one must, and it names one that is there if any of that number is."""
+    if seq == 1 or prev is None:
+        return (seq == 1) == (prev is None)
+    return seq - 1 not in branches or prev in branches[seq - 1]
+
+
+def sha(word: str) -> str:
+    return sha256(word.encode()).hexdigest()
+
+
+INSERT = text(
+    "insert into review (case_no, service_no, review_no, event_id, digest, effective, satisfaction, channel, reason_codes,"
+    ' submitted_at, received_at, device_id, device_seq, device_prev, real_name, topic, partition, "offset", sent_digest)'
+    " values ('', 1, 1, :place, gen_random_uuid(), true, 5, 'terminal', '{}', now(), now(), 'T1', :seq, :prev, false,"
+    " 'review', 0, :place, :own)"
+)
