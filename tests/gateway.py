@@ -22,9 +22,8 @@ class GatewayProcess:
     """
 
     def __init__(self, settings: Settings, folder: Path, code: str = "") -> None:
-        settings.gateway.port = ports.claim(0, "the gateway", "")
-        settings.gateway.spool_dir = folder / "spool"
-        settings.gateway.trusted_proxies = ["127.0.0.1"]
+        own = {"port": ports.claim(0, "the gateway", ""), "spool_dir": folder / "spool"}
+        settings.gateway = settings.gateway.model_copy(update=own | {"trusted_proxies": ["127.0.0.1"]})
         self._settings, self._folder = settings, folder
         self._script = textwrap.dedent(code) + "\n" + RUN_GATEWAY
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,6 +58,8 @@ class GatewayProcess:
             self._process.wait(20)
 
     def _answers(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise AssertionError((self._folder / "gateway.log").read_text()[-2000:])
         try:
             return httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200
         except httpx.HTTPError:
