@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Literal
 
 import msgspec
@@ -61,6 +62,8 @@ class Health:
         """Every metric of this process."""
         way_in = self._way_in
         way_in.devices.measure()
+        age_limit = timedelta(hours=way_in.settings.gateway.spool_age_hours)
+        await run_in_threadpool(way_in.spool.measure, age_limit)
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         text = await run_in_threadpool(encode, REGISTRY)
         return Response(text, headers={"content-type": content_type})

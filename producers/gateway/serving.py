@@ -1,33 +1,32 @@
 """Serving the gateway: one process, one event loop, no access log."""
 
+from typing import Any
+
 import uvicorn
 
 from pipeline.settings import Settings
 from producers.errors import CannotServeError
+from producers.gateway import logs
 from producers.gateway.app import create
+
+OPTIONS: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,  # a URL may hold a token
+    "log_level": "warning",
+    "server_header": False,
+    "proxy_headers": False,  # nobody's X-Forwarded-For is believed by the server: `gateway.address` decides
+    "timeout_graceful_shutdown": 1,
+}
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Blocks. SystemExit if the port is taken; raises CannotServeError, SpoolTaken.
-
-    Nobody's X-Forwarded-For is believed here: `gateway.address` decides. There is no access log: a URL may hold a token.
-    """
-    gateway = settings.gateway
+    """Serve until SIGTERM or SIGINT. Blocks. SystemExit if the port is taken; raises CannotServeError, SpoolTaken."""
+    logs.begin()
     try:
         app = create(settings)
     except ValueError as error:  # no keys, or a proxy that is no address
         raise CannotServeError(str(error)) from None
-    uvicorn.run(
-        app,
-        host=gateway.host,
-        port=gateway.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
+    uvicorn.run(app, host=settings.gateway.host, port=settings.gateway.port, **OPTIONS)
