@@ -49,6 +49,26 @@ DEVICES_READ = Gauge(
     "When the gateway last read the devices from the ledger, Unix time.",
 )
 
+SPOOL_PENDING = Gauge(
+    "hcp_spool_pending_rows", "Rows of the gateway's spool that wait to be sent to the log."
+)
+SPOOL_OLDEST = Gauge("hcp_spool_oldest_seconds", "Age of the oldest of them; 0 if none waits.")
+SPOOL_AGE_LIMIT = Gauge("hcp_spool_age_limit_seconds", "How old it may get, by the settings.")
+SPOOL_WAITING_BYTES = Gauge("hcp_spool_waiting_bytes", "Bytes of them, about.")
+SPOOL_USED_BYTES = Gauge(
+    "hcp_spool_used_bytes", "Bytes in use, with what was sent and makes way when room is needed."
+)
+SPOOL_MAX_BYTES = Gauge("hcp_spool_max_bytes", "The bound, or the disk's size if that is less.")
+SPOOL_APPENDED = Counter("hcp_spool_appended_total", "Rows that were put on disk.")
+SPOOL_SENT = Counter("hcp_spool_sent_total", "Rows that the log has acknowledged.")
+SPOOL_TURNED_AWAY = Counter("hcp_spool_turned_away_total", "Rows for which there was no room: answered 503.")
+SPOOL_REFUSED = Gauge(
+    "hcp_spool_refused_rows", "Rows that the log does not take: set aside, see hcp spool refused."
+)
+SPOOL_DAMAGED = Gauge(
+    "hcp_spool_damaged_files", "Files of a damaged spool that lie aside, for a person to look at."
+)
+
 
 class Computed(NamedTuple):
     """A metric that the exporter computes from what `hcp status` knows. A ratio is 0 to 1, absent while nothing counts."""

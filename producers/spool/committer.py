@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
+from pipeline import metrics
 from producers.spool.errors import SpoolBroken, SpoolError, SpoolFull
 from producers.spool.judging import Answer, Request, Verdict
 from producers.spool.writing import Call, Writing, size
@@ -103,11 +104,13 @@ class Committer:
         if getattr(error, "sqlite_errorcode", None) not in NO_ROOM:
             self._give_up(error)
             _refuse([*requests, *calls], SpoolBroken(self._failed))
-        elif requests and calls:
-            _refuse(requests, SpoolFull(DISK_FULL))
+            return
+        metrics.SPOOL_TURNED_AWAY.inc(sum(len(request.rows) for request in requests))
+        _refuse(requests, SpoolFull(DISK_FULL))
+        if requests and calls:
             self._commit(calls)
         else:
-            _refuse([*requests, *calls], SpoolFull(DISK_FULL))
+            _refuse(calls, SpoolFull(DISK_FULL))
 
     def _give_up(self, error: Exception) -> None:
         """After a failed write nobody knows what the disk holds: only opening the spool anew tells."""

@@ -49,10 +49,10 @@ class Forwarder:
         rows = self._spool.pending(self._sink.most_rows, self._sink.most_bytes)
         if not rows:
             return 0
-        for seq, reason in self._send(rows).items():
+        refused = self._send(rows)
+        for seq, reason in refused.items():
             log.error("spool_row_refused", extra={"seq": seq, "reason": reason})
-            self._spool.set_aside(seq, reason)
-        self._spool.mark_sent(rows)
+        self._spool.mark_sent(rows, refused)
         return len(rows)
 
     def _send(self, rows: Sequence[Row]) -> Mapping[int, str]:

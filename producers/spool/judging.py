@@ -36,13 +36,17 @@ class Held:
 
 @dataclass
 class Verdict:
-    """What is to be written, and for each request its answers, or the one error of the whole. `last`: seq of the last row."""
+    """What is to be written, and for each request its answers, or the one error of the whole. `last`: seq of the last row.
+
+    `turned_away`: rows for which there was no room.
+    """
 
     rows: list[Packed] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
     owners: dict[str, Event] = field(default_factory=dict)
     answers: list[list[Answer] | SpoolError] = field(default_factory=list)
     last: int = 0
+    turned_away: int = 0
 
 
 def judge(requests: Sequence[Request], held: Held, full: str = "") -> Verdict:
@@ -76,6 +80,7 @@ def _answer(row: Packed, held: Held, verdict: Verdict, full: str) -> Answer:
     if received is not None:
         return Appended(fresh=False, received_at=from_ms(received))
     if full:
+        verdict.turned_away += 1
         return SpoolFull(full)
     held.events[event] = row.received
     verdict.rows.append(row)

@@ -4,7 +4,9 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from producers.spool.record import FoundIn, Packed, from_ms
 from producers.spool.room import Room
@@ -26,10 +28,31 @@ select seq, event_id, digest, received, packed, crc from record where event_id =
 _COUNTS = """
 select max(coalesce((select max(seq) from record), 0) - sent, 0)
         - (select count(*) from refused where seq > sent),
+    sent + 1 - coalesce((select first from run order by last limit 1), sent + 1),
     (select count(*) from refused)
 from (select seq as sent from place)
 """
 """Behind the place no seq is missing: rows are numbered one after the other and deleted only before it."""
+_REFUSED = """
+select seq, event_id, reason, received from refused join record using (seq) order by seq
+"""
+
+
+class Counts(NamedTuple):
+    """Rows that wait, that were sent and are still here, that no sink takes."""
+
+    pending: int
+    sent: int
+    refused: int
+
+
+class RefusedRow(NamedTuple):
+    """A row that was set aside."""
+
+    seq: int
+    event_id: str
+    reason: str
+    received_at: datetime
 
 
 class Reading:
@@ -68,11 +91,16 @@ class Reading:
             found = connection.execute("select event_id from once where key = ?", (once,)).fetchone()
         return str(found[0]) if found else ""
 
-    def counts(self) -> tuple[int, int]:
-        """Rows that wait, rows refused."""
+    def counts(self) -> Counts:
+        """How many rows there are of each kind."""
         with self._reading() as connection:
-            pending, refused = connection.execute(_COUNTS).fetchone()
-            return pending, refused
+            return Counts(*connection.execute(_COUNTS).fetchone())
+
+    def refused(self) -> list[RefusedRow]:
+        """What was set aside, in order."""
+        with self._reading() as connection:
+            found = connection.execute(_REFUSED).fetchall()
+        return [RefusedRow(seq, event_id, reason, from_ms(at)) for seq, event_id, reason, at in found]
 
     def oldest(self) -> int | None:
         """When the first row that waits was received (ms)."""

@@ -49,12 +49,13 @@ class FoundIn(NamedTuple):
 
 
 class Stats(NamedTuple):
-    """The spool as it stands. The three sums count since it was opened.
+    """The spool as it stands. `appended`, `sent` and `refused` count since it was opened, `refused_rows` are those still here.
 
-    `damaged`: files that were moved aside, for a person to look at.
+    `waiting_bytes`: of the used ones, about; what was sent makes way when room is needed. `damaged`: files moved aside.
     """
 
     pending: int
+    waiting_bytes: int
     used_bytes: int
     max_bytes: int
     oldest_seconds: float

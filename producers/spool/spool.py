@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from pipeline import metrics
 from producers.spool.committer import Committer
 from producers.spool.damage import damaged, mend
 from producers.spool.high_water import HighWater
@@ -123,18 +124,26 @@ class Spool:
                 self.set_aside(seq, str(error))
         return rows
 
-    def mark_sent(self, rows: Sequence[Row]) -> None:
-        """These, the first that waited, are acknowledged. Blocks."""
+    def mark_sent(self, rows: Sequence[Row], refused: Mapping[int, str] | None = None) -> None:
+        """These, the first that waited, are acknowledged, but for those refused (seq to reason), which are set aside. Blocks."""
         if rows:
-            first, last, now = rows[0].seq, rows[-1].seq, self._now()
-            self._call(lambda store: store.mark_sent(first, last, now))
-            self._sent += len(rows)
+            first, last, now, aside = rows[0].seq, rows[-1].seq, self._now(), refused or {}
+            self._call(lambda store: store.settle(first, last, aside, now))
+            self._sent += len(rows) - len(aside)
+            self._refused += len(aside)
+            metrics.SPOOL_SENT.inc(len(rows) - len(aside))
 
     def set_aside(self, seq: int, reason: str) -> None:
         """This row will never be taken: keep it, with the reason, and go on without it. Blocks."""
         now = self._now()
         self._call(lambda store: store.set_aside(seq, reason, now))
         self._refused += 1
+
+    def retry_refused(self) -> int:
+        """What was set aside waits again, behind everything else; returns how many rows. Blocks."""
+        count = self._call(lambda store: store.retry_refused())
+        self.more.set()
+        return count
 
     def resend(self, since: datetime) -> None:
         """What was sent since this time, and everything behind it, waits again. Blocks."""
@@ -176,18 +185,32 @@ class Spool:
 
     def stats(self) -> Stats:
         """How it stands now. Blocks for a moment."""
-        pending, refused_rows = self._reading.counts()
+        pending, sent, refused = self._reading.counts()
+        used = self._reading.used(self._room)
         return Stats(
             pending=pending,
-            used_bytes=self._reading.used(self._room),
+            waiting_bytes=used * pending // max(pending + sent, 1),
+            used_bytes=used,
             max_bytes=self._bounds.max_bytes,
             oldest_seconds=self._oldest_seconds(),
             appended=self._appended,
             sent=self._sent,
             refused=self._refused,
-            refused_rows=refused_rows,
+            refused_rows=refused,
             damaged=damaged(self._folder),
         )
+
+    def measure(self, age_limit: timedelta) -> None:
+        """Set the gauges to what is so now; `age_limit` is how old a row that waits may be. Blocks for a moment."""
+        now = self.stats()
+        metrics.SPOOL_PENDING.set(now.pending)
+        metrics.SPOOL_WAITING_BYTES.set(now.waiting_bytes)
+        metrics.SPOOL_USED_BYTES.set(now.used_bytes)
+        metrics.SPOOL_MAX_BYTES.set(now.max_bytes)
+        metrics.SPOOL_OLDEST.set(now.oldest_seconds)
+        metrics.SPOOL_AGE_LIMIT.set(age_limit.total_seconds())
+        metrics.SPOOL_REFUSED.set(now.refused_rows)
+        metrics.SPOOL_DAMAGED.set(now.damaged)
 
     def _oldest_seconds(self) -> float:
         received = self._reading.oldest()
@@ -213,9 +236,11 @@ class Spool:
         self.close()
 
     def _written(self, verdict: Verdict) -> None:
+        metrics.SPOOL_TURNED_AWAY.inc(verdict.turned_away)
         if verdict.rows:
             self._told.set(verdict.last)
             self._appended += len(verdict.rows)
+            metrics.SPOOL_APPENDED.inc(len(verdict.rows))
             self.more.set()
 
     def _pack(self, record: Record) -> Packed:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from producers.spool.record import Packed
 
@@ -73,8 +73,13 @@ class Store:
             [(key, event_id, digest) for key, (event_id, digest) in owners],
         )
 
-    def mark_sent(self, first: int, last: int, now: int) -> None:
-        """Rows `first` to `last` are acknowledged. Nothing is marked if others wait before them: a resend came between."""
+    def settle(self, first: int, last: int, refused: Mapping[int, str], now: int) -> None:
+        """Rows `first` to `last` are acknowledged, but for those refused (seq to reason), which are set aside.
+
+        None is marked if others wait before them: a resend came between.
+        """
+        for seq, reason in refused.items():
+            self.set_aside(seq, reason, now)
         begun = self.sent_up_to() + 1
         if last >= begun and not self._waits(begun, first):
             self.connection.execute(
@@ -103,6 +108,15 @@ class Store:
     def has_sent(self) -> bool:
         """Whether there are sent rows, which would make way for new ones."""
         return self.connection.execute("select 1 from run limit 1").fetchone() is not None
+
+    def retry_refused(self) -> int:
+        """Rows that were set aside go behind all others, as new ones; returns how many."""
+        rows = self.connection.execute("select seq from refused order by seq").fetchall()
+        for (seq,) in rows:
+            if seq <= self.sent_up_to():  # the others wait in their place
+                self.connection.execute("update record set seq = ? where seq = ?", (self.last() + 1, seq))
+        self.connection.execute("delete from refused")
+        return len(rows)
 
     def forget_sent(self, before: int | None) -> bool:
         """Delete the oldest sent rows, some of one run, if they were sent before this time (ms; None: whenever).
