@@ -19,7 +19,8 @@ MAX_CODE, MAX_COMMENT = 64, 2_000
 AHEAD = timedelta(minutes=5)
 """How far the operator's clock may be ahead of ours."""
 _SPACING = re.compile(r"[\s()\-–—]+")
-_PHONE = re.compile("[0-9]{7,14}")
+_PHONE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})|([0-9]{7,12})")
+"""A mobile number in the form in which every way in keeps it, so that its mark is the same; or a landline's digits."""
 
 
 class Typed(NamedTuple):
@@ -138,8 +139,8 @@ def _number(text: str) -> int:
 
 def _phone(typed: str) -> str:
     """Digits alone; empty if it is no number. A caller's number may be a short local one."""
-    bare = _SPACING.sub("", normalize("NFKC", typed)).removeprefix("+")
-    return bare if _PHONE.fullmatch(bare) else ""
+    found = _PHONE.fullmatch(_SPACING.sub("", normalize("NFKC", typed)))
+    return found[1] or found[2] if found else ""
 
 
 def _too_long(text: str, most: int) -> str:
