@@ -14,12 +14,13 @@ import { Voice } from "./voice.js";
 const ROOM = 30_000; // how often a tablet that could keep nothing looks whether it can
 const ANSWERED = "answered"; // the last call that was answered, beyond a restart
 
+// What is wrong and what to do, the worst first.
 const NOTICES = {
   insecure: ["本页需要安全连接", "请管理员用 https 地址打开本页。"],
-  unknown: ["此评价器尚未登记", "请管理员用 hcp device add 生成登记链接，在本机打开。"],
-  unproven: ["正在核对登记", "首次使用需要联网。"],
-  refused: ["此评价器的登记无效", "请管理员重新登记。已保存的评价不会丢失。"],
   full: ["暂时不能接收评价", "本机现在无法保存评价，刚才如有填写，没有记录下来。请扫描窗口的二维码评价，或告诉工作人员。"],
+  unknown: ["此评价器尚未登记", "请管理员用 hcp device add 生成登记链接，在本机打开。"],
+  refused: ["此评价器的登记无效", "请管理员重新登记。已保存的评价不会丢失。"],
+  unproven: ["正在核对登记", "首次使用需要联网。"],
 };
 
 const windowCode = decodeURIComponent(location.pathname.split("/").at(-1));

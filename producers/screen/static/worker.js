@@ -34,6 +34,7 @@ async function forgetOthers() {
   const names = await caches.keys();
   const old = names.filter((name) => name.startsWith("hcp-terminal-") && name !== CACHE);
   await Promise.all(old.map((name) => caches.delete(name)));
+  await clients.claim(); // also of the page that brought us: the next version waits for it
 }
 
 async function kept(path, request) {

@@ -1,14 +1,19 @@
-"""A gateway that listens, for a terminal's page: it can be away for a while and come back at the same address."""
+"""A gateway that listens, for a terminal: it can be away for a while and come back at the same address."""
 
+import json
 import socket
 import threading
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import httpx
 import uvicorn
 
 from pipeline.settings import Settings
 from producers.devices.device import Device
 from producers.devices.managing import encode
+from schemas.cloudevents import SENT_DIGEST
 from tests.producers.gateway.house import SECRETS, SYSTEM, TERMINAL, House, key, settings_in
 from tests.wait import wait_for
 
@@ -21,36 +26,63 @@ class Stand:
     def __init__(self, folder: Path) -> None:
         self.settings = settings_in(folder)
         self.port = _free_port()
-        self.house: House | None = None
 
     @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/terminal/{WINDOW}"
+    def gateway(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def page(self) -> str:
+        return f"{self.gateway}/terminal/{WINDOW}"
 
     @property
     def link(self) -> str:
-        """What the tablet is enrolled with."""
-        return f"{self.address}#device={TERMINAL}&key=k1&secret={encode(SECRETS[TERMINAL])}"
+        """What a terminal is enrolled with."""
+        return self.link_of(TERMINAL, SECRETS[TERMINAL])
 
-    def open(self) -> House:
+    def link_of(self, device: str, secret: bytes) -> str:
+        return f"{self.page}#device={device}&key=k1&secret={encode(secret)}"
+
+    def open(self) -> None:
         """The gateway is there."""
         self.house = House(self.settings, _devices(self.settings))
         config = uvicorn.Config(
-            self.house.app, port=self.port, log_level="error", ws="none", timeout_graceful_shutdown=1
+            self.house.app, port=self.port, log_level="critical", ws="none", lifespan="off", access_log=False
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
         wait_for(lambda: self._server.started, 20, "the gateway")
-        return self.house
 
     def close(self) -> None:
-        """The gateway is gone; what it has taken stays in its spool."""
-        if self.house:
-            self._server.should_exit = True
-            self._server.force_exit = True
-            self._thread.join(20)
-            self.house = None
+        """The gateway is gone, with all its streams; what it has taken stays in its spool."""
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(20)
+        self.house.close()
+
+    def invite(self, window: str = WINDOW, **invitation: Any) -> httpx.Response:
+        """The window's system calls."""
+        body, path = json.dumps({"case_no": "C1"} | invitation).encode(), f"/v1/terminals/{window}/invite"
+        return httpx.post(self.gateway + path, content=body, headers=self.house.signed(body, path, SYSTEM))
+
+    def reviews(self) -> list[dict[str, Any]]:
+        """What has arrived, in its order."""
+        return self.house.values()
+
+
+def unbroken(stand: Stand, count: int) -> None:
+    """AssertionError unless so many events have arrived, each once, each naming the one before it."""
+    rows = stand.house.rows()
+    events = [json.loads(row.record.value) for row in rows]
+    digests = [dict(row.record.headers)[SENT_DIGEST].decode() for row in rows]
+    assert [event["device_seq"] for event in events] == list(range(1, count + 1))
+    assert [event.get("device_prev", "") for event in events] == ["", *digests[:-1]]
+    assert len({event["event_id"] for event in events}) == count
+
+
+def digest_of(sent: str) -> str:
+    """As the next event names it."""
+    return sha256(sent.encode()).hexdigest()
 
 
 def _devices(settings: Settings) -> list[Device]:

@@ -1,0 +1,329 @@
+"""The terminal's page in a real browser: enrolled, called, touched, left alone, seen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from tests.browser.tablet import ARGS, CHROMIUM, TALL, WIDE, Tablet, tablet
+from tests.producers.gateway.house import SECRETS, SYSTEM
+from tests.producers.terminal.stand import Stand, unbroken
+from tests.wait import wait_for
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    made = Stand(tmp_path)
+    made.open()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def one(stand: Stand, chromium: Any) -> Iterator[Tablet]:
+    """An enrolled tablet."""
+    with tablet(chromium) as made:
+        made.enrol(stand.link)
+        yield made
+
+
+@pytest.fixture
+def timed(stand: Stand, chromium: Any) -> Iterator[Tablet]:
+    """An enrolled tablet whose time passes when it is told."""
+    with tablet(chromium) as made:
+        made.page.clock.install()
+        made.enrol(stand.link)
+        yield made
+
+
+def kept_device(one: Tablet) -> dict[str, Any]:
+    """What the browser has of the secret."""
+    device: dict[str, Any] = one.page.evaluate(
+        """async () => {
+          const { current } = await import("/terminal/static/enrolment.js");
+          const { id, keyId, key, ...rest } = await current();
+          const raw = await crypto.subtle.exportKey("raw", key).then(() => true, () => false);
+          return { id, keyId, readable: raw || key.extractable, others: Object.keys(rest) };
+        }"""
+    )
+    return device
+
+
+def test_a_tablet_that_nobody_has_enrolled_takes_nothing(stand: Stand, chromium: Any) -> None:
+    with tablet(chromium) as one:
+        one.page.goto(stand.page)
+        one.shows("notice")
+        assert one.page.get_by_role("heading", name="此评价器尚未登记").is_visible()
+        assert one.page.get_by_role("button").count() == 0
+
+
+def test_the_secret_stays_in_the_browser_and_cannot_be_read(stand: Stand, one: Tablet) -> None:
+    assert one.page.url == stand.page
+    device = kept_device(one)
+    assert device == {"id": "terminal-1", "keyId": "k1", "readable": False, "others": ["profile"]}
+    assert one.page.evaluate("JSON.stringify(localStorage)") == "{}"
+
+
+@pytest.mark.parametrize("harm", ["&secret=***", "&key="])
+def test_a_damaged_link_is_told_and_the_enrolment_before_it_stays(
+    stand: Stand, one: Tablet, harm: str
+) -> None:
+    name = harm.partition("=")[0]
+    begin, _, rest = stand.link.partition(name)
+    one.page.goto("about:blank")
+    one.page.goto(begin + harm + rest[rest.find("&") :] if "&" in rest else begin + harm)
+    assert one.page.get_by_role("heading", name="登记没有完成").is_visible()
+    assert one.page.url == stand.page
+    one.page.reload()
+    one.net("connected")
+
+
+def test_a_tablet_whose_key_is_not_known_says_so_and_keeps_asking(stand: Stand, chromium: Any) -> None:
+    with tablet(chromium) as one:
+        one.page.goto(stand.link_of("terminal-1", bytes(32)))
+        one.net("refused")
+        assert one.page.get_by_role("heading", name="此评价器的登记无效").is_visible()
+        one.page.goto("about:blank")
+        one.enrol(stand.link)
+
+
+def test_another_device_may_not_take_over_while_reviews_wait(stand: Stand, one: Tablet) -> None:
+    one.page.context.set_offline(True)
+    one.judge(5)
+    one.page.context.set_offline(False)
+    one.page.route("**/v1/events", lambda route: route.abort())
+    one.page.goto("about:blank")
+    one.page.goto(stand.link_of("terminal-2", bytes(32)))
+    assert "还有 1 条评价没有发送" in one.page.inner_text("#notice-words")
+    assert kept_device(one)["id"] == "terminal-1"
+    one.page.unroute("**/v1/events")
+    one.page.reload()
+    wait_for(stand.reviews, what="the review")
+    wait_for(lambda: one.counts()["waiting"] == 0, what="the queue to be empty")
+    one.page.goto("about:blank")
+    one.page.goto(stand.link_of("terminal-2", bytes(32)))
+    one.net("refused")
+    assert kept_device(one)["id"] == "terminal-2"
+
+
+def test_a_call_is_shown_within_a_second_and_its_review_arrives(stand: Stand, one: Tablet) -> None:
+    began = monotonic()
+    told = stand.invite(case_no="C7", service_no=2, item_name="企业登记", staff_id="S9", staff_name="王秀兰")
+    one.shows("faces")
+    assert monotonic() - began < 1
+    assert told.json() == {"delivered": True}
+    assert one.page.inner_text("#item") == "企业登记"
+    assert one.page.inner_text("#staff") == "王秀兰"
+    assert "C7" not in one.page.inner_text("body")
+    one.touch('[data-level="2"]')
+    one.touch('label:has([value="214"])')
+    one.page.fill("#comment", " 等了很久 ")
+    one.touch("#submit")
+    one.shows("thanks")
+    assert one.page.is_visible("#promise")
+    (review,) = wait_for(stand.reviews, what="the review")
+    said = {
+        "case_no": "C7",
+        "service_no": 2,
+        "satisfaction": 2,
+        "reason_codes": ["214"],
+        "comment": "等了很久",
+    }
+    place = {"channel": "hall_tablet", "window_code": "W1", "hall_code": "H1", "dept_code": "D1"}
+    assert review.items() >= (said | place | {"staff_id": "S9", "device_id": "terminal-1"}).items()
+    unbroken(stand, 1)
+
+
+def test_a_terminal_that_comes_late_still_hears_the_call_and_an_answered_one_no_more(
+    stand: Stand, one: Tablet
+) -> None:
+    one.page.goto("about:blank")
+    assert stand.invite().json() == {"delivered": False}
+    one.page.goto(stand.page)
+    one.shows("faces")
+    one.touch('[data-level="5"]')
+    one.touch("#submit")
+    one.shows("thanks")
+    assert not one.page.is_visible("#promise")
+    one.page.reload()
+    one.net("connected")
+    one.shows("idle")
+    stand.invite(item_name="下一位")
+    one.shows("faces")
+
+
+def test_without_a_call_the_window_is_reviewed(stand: Stand, one: Tablet) -> None:
+    one.judge(5)
+    (review,) = wait_for(stand.reviews, what="the review")
+    assert "case_no" not in review
+    assert review["window_code"] == "W1"
+
+
+def test_a_newer_call_replaces_one_that_nobody_has_begun_to_answer(stand: Stand, one: Tablet) -> None:
+    stand.invite(item_name="甲")
+    one.page.get_by_text("甲", exact=True).wait_for()
+    stand.invite(case_no="C2", item_name="乙")
+    one.page.get_by_text("乙", exact=True).wait_for()
+    one.touch('[data-level="4"]')
+    one.touch("#submit")
+    (review,) = wait_for(stand.reviews, what="the review")
+    assert review["case_no"] == "C2"
+
+
+def test_a_newer_call_waits_for_who_is_choosing_reasons(stand: Stand, one: Tablet) -> None:
+    stand.invite(item_name="甲")
+    one.shows("faces")
+    one.touch('[data-level="1"]')
+    stand.invite(case_no="C2", item_name="乙")
+    stand.invite(case_no="C3", item_name="丙")
+    one.touch("#submit")
+    one.shows("thanks")
+    one.page.get_by_text("丙", exact=True).wait_for(timeout=8_000)
+    (review,) = stand.reviews()
+    assert (review["case_no"], review["satisfaction"]) == ("C1", 1)
+
+
+def test_who_goes_away_has_said_nothing(stand: Stand, timed: Tablet) -> None:
+    stand.invite()
+    timed.shows("faces")
+    timed.page.clock.run_for(59_000)
+    timed.shows("faces")
+    timed.touch('[data-level="5"]')
+    timed.page.clock.run_for(30_000)
+    timed.page.fill("#comment", "刚写到一半")
+    timed.page.clock.run_for(59_000)
+    timed.shows("reasons")
+    assert int(timed.page.inner_text('[data-view="reasons"] [data-left]')) <= 2
+    timed.page.clock.run_for(2_000)
+    timed.shows("idle")
+    timed.page.clock.run_for(120_000)
+    assert timed.counts() == {"waiting": 0, "refused": 0}
+    assert stand.reviews() == []
+    timed.touch("#begin")
+    timed.touch('[data-level="5"]')
+    assert timed.page.input_value("#comment") == ""
+
+
+def test_who_says_no_has_said_nothing(stand: Stand, one: Tablet) -> None:
+    one.touch("#begin")
+    one.page.get_by_role("button", name="不评价").tap()
+    one.shows("idle")
+    assert one.counts() == {"waiting": 0, "refused": 0}
+
+
+def test_another_face_forgets_the_reasons_of_the_one_before(stand: Stand, one: Tablet) -> None:
+    one.touch("#begin")
+    one.touch('[data-level="1"]')
+    one.touch('label:has([value="115"])')
+    one.touch("#back")
+    one.touch('[data-level="5"]')
+    one.touch("#submit")
+    (review,) = wait_for(stand.reviews, what="the review")
+    assert (review["satisfaction"], review.get("reason_codes", [])) == (5, [])
+
+
+def test_the_thanks_stay_for_five_seconds(stand: Stand, timed: Tablet) -> None:
+    timed.judge(5)
+    timed.page.clock.run_for(4_500)
+    timed.shows("thanks")
+    timed.page.clock.run_for(1_000)
+    timed.shows("idle")
+
+
+def test_a_wrong_clock_does_not_keep_it_from_sending(stand: Stand, chromium: Any) -> None:
+    with tablet(chromium) as one:
+        one.page.clock.install(time="2026-01-01T08:00:00+08:00")
+        one.enrol(stand.link)
+        one.judge(5)
+        (review,) = wait_for(stand.reviews, what="the review")
+        assert review["submitted_at"].startswith("2026-01-01T00:00")  # by the sender's clock
+
+
+VOICE = """
+window.spoken = [];
+window.SpeechSynthesisUtterance = function (words) { this.words = words; };
+Object.defineProperty(window, "speechSynthesis", { value: {
+  getVoices: () => [{ lang: "en-US" }, { lang: "zh-CN" }],
+  addEventListener() {}, cancel() {}, speak: ({ words, lang }) => spoken.push([words, lang]),
+}});
+"""
+
+
+def test_the_voice_asks_and_thanks_until_it_is_switched_off(stand: Stand, chromium: Any) -> None:
+    with tablet(chromium) as one:
+        one.page.add_init_script(VOICE)
+        one.enrol(stand.link)
+        one.judge(5)
+        assert one.page.evaluate("spoken") == [
+            ["请您对本次服务作出评价。", "zh-CN"],
+            ["感谢您的评价。", "zh-CN"],
+        ]
+        one.page.get_by_role("button", name="语音开").tap()
+        one.page.reload()
+        one.page.get_by_role("button", name="语音关").wait_for()
+        one.judge(4)
+        assert one.page.evaluate("spoken") == []
+
+
+def test_without_a_chinese_voice_there_is_no_switch(one: Tablet) -> None:
+    assert not one.page.is_visible("#voice")
+
+
+@pytest.mark.parametrize("size", [WIDE, TALL])
+def test_every_view_is_accessible_large_and_whole(stand: Stand, chromium: Any, size: tuple[int, int]) -> None:
+    with tablet(chromium, size) as one:
+        one.page.goto(stand.page)
+        one.shows("notice")
+        look_at(one, "unenrolled")
+        one.page.goto("about:blank")
+        one.enrol(stand.link)
+        look_at(one, "idle")
+        stand.invite(item_name="企业投资项目备案及变更登记（含外商投资）", staff_name="王秀兰")
+        one.shows("faces")
+        look_at(one, "faces")
+        faces = [button.bounding_box() for button in one.page.locator("[data-level]").all()]
+        assert min(min(face["width"], face["height"]) for face in faces) >= 160
+        for level in (5, 4, 3, 1, 2):
+            one.touch(f'[data-level="{level}"]')
+            one.touch(f'[data-of="{level}"] label:nth-of-type(3)')
+            look_at(one, f"reasons-{level}")
+            if level != 2:
+                one.touch("#back")
+        one.touch("#submit")
+        one.shows("thanks")
+        look_at(one, "thanks")
+        one.shows("idle")
+        one.page.context.set_offline(True)
+        one.judge(1)
+        one.net("offline")
+        one.shows("idle")
+        look_at(one, "offline")
+
+
+def look_at(one: Tablet, name: str) -> None:
+    """Nothing that axe objects to, nothing that has to be scrolled to."""
+    one.shoot(f"terminal-{name}")
+    found = Axe().run(one.page)
+    assert found.violations_count == 0, found.generate_report()
+    hidden = "[document.documentElement, document.querySelector('main')].some((box) => box.scrollHeight > box.clientHeight || box.scrollWidth > box.clientWidth)"
+    assert not one.page.evaluate(hidden), name
+
+
+def test_a_system_is_no_terminal(stand: Stand, chromium: Any) -> None:
+    with tablet(chromium) as one:
+        one.page.goto(stand.link_of(SYSTEM, SECRETS[SYSTEM]))
+        one.net("refused")
