@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from deploy.cli import app
-from pipeline.settings import Web
+from pipeline.settings import Gateway, Web
 from tests.deploy.queries import PROMETHEUS, Query, alerts, judge, metrics_in, of_alerts, promtool
 from tests.deploy.scrape import names
 
@@ -38,11 +38,12 @@ def test_promtool_is_content(words: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_exporter_is_scraped_where_it_answers() -> None:
+def test_exporter_and_gateway_are_scraped_where_they_answer() -> None:
     jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
     targets = {job["job_name"]: job.get("static_configs") for job in jobs}
-    web = Web()
+    web, gateway = Web(), Gateway()
     assert targets["hcp-exporter"] == [{"targets": [f"{web.host}:{web.exporter_port}"]}]
+    assert targets["hcp-gateway"] == [{"targets": [f"{gateway.host}:{gateway.port}"]}]
 
 
 @pytest.mark.parametrize("alert", ALERTS)
