@@ -15,7 +15,15 @@ from tests.wait import wait_for
 def served(app: Starlette, lifespan: Literal["on", "off"] = "on") -> Iterator[str]:
     """Its address, as long as it is served."""
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="error", ws="none", lifespan=lifespan, access_log=False)
+        uvicorn.Config(
+            app,
+            port=0,
+            log_level="error",
+            ws="none",
+            lifespan=lifespan,
+            access_log=False,
+            proxy_headers=False,  # as the gateway is served: it decides itself whom to believe
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()

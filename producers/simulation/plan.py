@@ -50,10 +50,13 @@ def reinstalled(county: Miniature) -> str:
 
 
 def _with_a_reinstalled_terminal(county: Miniature, steps: Iterable[Step]) -> Iterator[Step]:
-    terminal, middle, done = reinstalled(county), county.began + timedelta(days=county.days / 2), False
+    """If it has sent anything before."""
+    terminal, middle = reinstalled(county), county.began + timedelta(days=county.days / 2)
+    used, done = False, False
     for step in steps:
-        if not done and step.sender == terminal and step.at >= middle:
+        if step.sender == terminal and used and not done and step.at >= middle:
             done = True
             yield step._replace(trouble=Trouble.REINSTALLED)
         else:
+            used = used or step.sender == terminal
             yield step

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from producers.qr.receipt import event_of
 from producers.simulation.senders import PLATFORM
 from producers.simulation.step import Step, Trouble, Way
 from producers.simulator import letters
@@ -130,7 +129,7 @@ class Courier:
         request = letters.filled_in(token, event, event_id)
         for _ in range(_times(step)):
             answer = await self._asker.ask(Way.FORM, [event_id], lambda: request)
-            self._tell(step, answer, event_of(answer.headers.get("location", "").rpartition("number=")[2]))
+            self._tell(step, answer, letters.event_id_of(answer.headers.get("location", "")))
 
     async def _token_of(self, event: ReviewEvent) -> str:
         """A case's system asks the gateway for it, a window's hangs on the wall. Raises NotTaken."""

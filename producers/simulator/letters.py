@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 from zlib import crc32
 
 import msgspec
 
 from pipeline.signing import sign
+from producers.qr.receipt import event_of
 from producers.simulator.connection import Request
 from producers.spool.http_sink import MEDIA_TYPE as BATCH
 from producers.spool.http_sink import PATH as EVENTS
@@ -83,6 +84,12 @@ def event_id_in(page: bytes) -> str:
     """The id that the review of this page's form will have; empty if there is no form on it."""
     found = _EVENT_ID.search(page)
     return found[1].decode() if found else ""
+
+
+def event_id_of(thanks: str) -> str:
+    """The id of the review for which this address of a page says thanks; empty if it names none."""
+    number = parse_qs(urlsplit(thanks).query).get("number", [""])[0]
+    return event_of(number)
 
 
 def from_home(event: ReviewEvent) -> dict[str, str]:
