@@ -12,7 +12,7 @@ from producers.devices.device import Device
 from producers.gateway.errors import Forbidden
 from schemas.events import CaseNo, Code, Reason, ServiceNo
 from schemas.identifiers import uuid7
-from schemas.reading import Invalid, clean_text
+from schemas.reading import Invalid, clean_text, explain
 
 SECONDS = 60.0
 """A citizen who has not come to the terminal by then has gone home."""
@@ -111,14 +111,14 @@ def read(body: bytes) -> Invitation:
     """The invitation in these bytes; fields that we do not know are left out. Raises Invalid."""
     try:
         said = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise Invalid(Reason.NOT_JSON, "the value is not one JSON object in UTF-8") from None
-    cleaned = {name: clean_text(value) if isinstance(value, str) else value for name, value in said.items()}
-    try:
+        cleaned = {
+            name: clean_text(value) if isinstance(value, str) else value for name, value in said.items()
+        }
         return msgspec.convert(cleaned, Invitation)
     except msgspec.ValidationError as error:
-        words, _, path = str(error).partition(" - at `$.")
-        raise Invalid(Reason.WRONG_TYPE, f"{path.rstrip('`') or 'the value'}: {words.lower()}") from None
+        raise explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
 
 
 def speak(device: Device, window: str, invitation: Invitation) -> None:

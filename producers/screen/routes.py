@@ -21,6 +21,7 @@ from producers.screen.stream import heard
 
 UNCACHED = {"Cache-Control": "no-cache"}
 """Asked for again each time: what is kept for offline use is the service worker's business alone."""
+PAGE, CONTEXT = "screen.html", {"reasons": reasons()}
 
 CALLING = Operation(
     "Call the citizen who was just served to the terminal of this window",
@@ -45,16 +46,15 @@ class Screen:
         self._invitations = invitations
         self._shell = Shell()
         self._look = Look(HERE, styles=[HERE / "static" / "screen.css"])
+        self._worker = self._shell.worker(self._look.text(PAGE, CONTEXT).encode())
 
     async def page(self, request: Request) -> Response:
         """The page, the same for every window and before every enrolment."""
-        return self._look.page(request, "screen.html", {"reasons": reasons()}, headers=UNCACHED)
+        return self._look.page(request, PAGE, CONTEXT, headers=UNCACHED)
 
-    async def worker(self, request: Request) -> Response:
+    async def worker(self, _: Request) -> Response:
         """The service worker, with the version of everything that it keeps. What it may load, its own headers say."""
-        page = await self.page(request)
-        headers = self._look.headers | UNCACHED
-        return Response(self._shell.worker(bytes(page.body)), headers=headers, media_type=TYPES[".js"])
+        return Response(self._worker, headers=self._look.headers | UNCACHED, media_type=TYPES[".js"])
 
     async def file(self, request: Request) -> Response:
         """A script of the page. 404 if there is none of this name."""
