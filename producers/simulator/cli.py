@@ -46,19 +46,29 @@ def simulate(
     from producers.simulation.miniature import Miniature
     from producers.simulator.report import summary
     from producers.simulator.run import Order, run
-    from producers.simulator.timeline import beginning
 
     settings, times = load(), _speed(speed)
     if check:
         _check(settings, check, patience)
         return
-    end = until.replace(tzinfo=COUNTY_ZONE) if until else datetime.now(UTC)
-    county = Miniature(seed, beginning(end, days, times), days, rate, halls, bad)
+    county = Miniature(seed, _began(until, days, times), days, rate, halls, bad)
     order = Order(county, gateway or settings.gateway.url, times, pace, connections, minutes * 60)
     tally = run(settings, order, lambda said: typer.echo(said, err=True))
     if expect:
         expect.write_bytes(msgspec.json.encode(tally.expect(county.case_prefix)))
     typer.echo(summary(county, tally, fast=times != 1))
+
+
+def _began(until: datetime | None, days: float, speed: float | None) -> datetime:
+    from producers.simulator.timeline import beginning
+
+    now = datetime.now(UTC)
+    if until is None:
+        return beginning(now, days, speed)
+    end = until.replace(tzinfo=COUNTY_ZONE)
+    if end > now:
+        raise typer.BadParameter(f"--until {until:%Y-%m-%d %H:%M}: nothing may be sent from the future")
+    return beginning(end, days, None)
 
 
 def _check(settings: "Settings", file: Path, seconds: float) -> None:

@@ -52,6 +52,8 @@ class Connection:
             raise Lost(type(error).__name__) from error
 
     async def _ask(self, request: Request) -> Answer:
+        if self._streams and self._streams[0].at_eof():
+            self.close()  # the server hung up on a connection that was silent for long
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
         reader, writer = self._streams

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,15 @@ POST = Request("POST", "/x", {})
 class Sent:
     """A county that has been sent: the tally, and what lies in the gateway's spool."""
 
-    def __init__(self, folder: Path, county: Miniature, *, seconds: float = 0.0, **gateway: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        county: Miniature,
+        *,
+        seconds: float = 0.0,
+        speed: float | None = None,
+        **gateway: Any,
+    ) -> None:
         settings = settings_in(folder, **gateway)
         enrolled = {
             device.device_id: Sender(f"sim-{device.device_id}", "k1", secrets.token_bytes(32))
@@ -53,7 +61,7 @@ class Sent:
         with served(house.app, lifespan="off") as url:
             tokens = house.way_in.tokens
             shared = Shared(url, enrolled, tokens, Tally(), {}, asyncio.Event())
-            order = Order(county, url, connections=8, seconds=seconds)
+            order = Order(county, url, speed, connections=8, seconds=seconds)
             self.tally = uvloop.run(_run(order, shared, lambda _: None))
         self.rows = house.rows()
         house.close()
@@ -116,6 +124,15 @@ def test_citizens_of_one_address_are_held_back_and_terminals_are_not(tmp_path: P
     assert held.tally.by_way["token"] + held.tally.by_way["form"] <= 5
 
 
+def test_an_hour_of_the_county_lasts_as_long_as_its_speed_says(tmp_path: Path) -> None:
+    morning = COUNTY._replace(began=TUESDAY + timedelta(hours=9), days=1 / 24, rate=300)
+    last = list(plan(morning))[-1]
+    hour = Sent(tmp_path, morning, speed=1_800, trusted_proxies=["127.0.0.1"])
+    assert hour.tally.seconds >= (last.at - morning.began).total_seconds() / 1_800
+    assert sorted(row.record.event_id for row in hour.rows) == sorted(hour.tally.taken)
+    assert len(hour.rows) > 20
+
+
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Any]
 
 
@@ -156,6 +173,21 @@ def test_an_answer_that_was_lost_is_asked_for_again() -> None:
     tally = asyncio.run(ask_of(hang_up_then_take, asking))
     assert tally.again == {"IncompleteReadError": 1, "page_503": 1}
     assert not tally.unanswered, "it was answered in the end"
+
+
+async def take_and_hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}")
+
+
+def test_a_connection_that_the_server_has_closed_is_opened_again_and_nothing_counts_as_lost() -> None:
+    async def asking(asker: Asker, _: asyncio.Event) -> None:
+        for _n in range(3):
+            assert (await asker.ask("single", ["e1"], lambda: POST)).status == 202
+            reader = asker._connection._streams[0]  # type: ignore[index]  # it is open
+            await reader.read()
+
+    assert not asyncio.run(ask_of(take_and_hang_up, asking)).again
 
 
 def test_what_had_no_answer_when_it_was_stopped_is_known_to_be_unknown() -> None:
