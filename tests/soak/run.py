@@ -38,7 +38,7 @@ class Soaked:
     wrong: list[str] = field(default_factory=list)
 
 
-def soak(ground: Ground, minutes: float, pace: float, say: Say) -> Soaked:
+def soak(ground: Ground, minutes: float, pace: float, say: Say, drain: float = DRAIN_SECONDS) -> Soaked:
     """1. Load. 2. Kafka gone, the gateway killed. 3. Kafka back, the load ends. 4. The verdict. Blocks for all that."""
     gone, soaked = minutes * 60, Soaked()
     load = ground.load(pace, gone + 3 * CALM_SECONDS)
@@ -51,7 +51,7 @@ def soak(ground: Ground, minutes: float, pace: float, say: Say) -> Soaked:
     tally = load.result()
     say(summary(COUNTY, tally, fast=False))
     soaked.taken, soaked.lost_answers = len(tally.taken), tally.again.total()
-    _judge(ground, tally, soaked, max(1.0, minutes) * DRAIN_SECONDS)
+    _judge(ground, tally, soaked, max(1.0, minutes) * drain)
     return soaked
 
 

@@ -12,10 +12,10 @@ pytestmark = pytest.mark.system
 MINUTES, PACE = 1 / 3, 40
 
 
-def soaked(folder: Path, twin: str = "") -> Soaked:
+def soaked(folder: Path, twin: str = "", **more: float) -> Soaked:
     """A run on servers of its own."""
     with Ground(folder, twin) as ground:
-        return soak(ground, MINUTES, PACE, lambda _: None)
+        return soak(ground, MINUTES, PACE, lambda _: None, **more)
 
 
 def test_without_kafka_and_with_a_killed_gateway_every_202_arrives_once(tmp_path: Path) -> None:
@@ -28,5 +28,5 @@ def test_without_kafka_and_with_a_killed_gateway_every_202_arrives_once(tmp_path
 
 @pytest.mark.parametrize("name", TWINS)
 def test_a_broken_twin_goes_red(name: str, tmp_path: Path) -> None:
-    found = soaked(tmp_path, TWINS[name])
+    found = soaked(tmp_path, TWINS[name], drain=15)
     assert any(" lost: " in words for words in found.wrong), "\n".join(found.wrong)
