@@ -56,7 +56,7 @@ def retry(folder: Folder = None) -> None:
 
 @app.command()
 def resend(
-    hours: Annotated[float, typer.Option(min=0, help="Everything that was sent in so many hours.")],
+    hours: Annotated[float, typer.Option(min=0, max=8760, help="Everything that was sent in so many hours.")],
     folder: Folder = None,
 ) -> None:
     """Put what was sent lately in line again: after the log has lost its end. What is there already is ignored."""

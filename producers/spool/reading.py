@@ -39,7 +39,7 @@ select seq, event_id, reason, received from refused join record using (seq) orde
 
 
 class Counts(NamedTuple):
-    """Rows that wait, that were sent and are still here, that no sink takes."""
+    """Rows that wait, rows in front of them that are still here, rows that no sink takes."""
 
     pending: int
     sent: int

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from producers.spool.errors import SpoolBroken, SpoolFull
 from producers.spool.record import Appended
@@ -46,6 +47,19 @@ def test_the_files_stay_within_the_bound_and_nothing_is_lost(
         assert open_.stats().used_bytes <= max_bytes
         assert waiting(open_) == taken
         assert open_.append(record(taken[0])).result(10).seen_before
+
+
+def test_what_is_turned_away_is_counted(tmp_path: Path) -> None:
+    before = turned_away()
+    with spool(tmp_path, max_bytes=MIB) as open_:
+        until_full(open_, "a")
+        assert turned_away() == before + 1
+        open_.append_all([record("b1", value=BODY), record("b2", value=BODY)]).result(10)
+        assert turned_away() == before + 3
+
+
+def turned_away() -> float:
+    return REGISTRY.get_sample_value("hcp_spool_turned_away_total") or 0
 
 
 def test_what_was_sent_makes_way_oldest_first_before_it_is_full(tmp_path: Path) -> None:
@@ -168,10 +182,11 @@ def test_a_mark_together_with_an_append_that_finds_no_room(
         connection = open_._committer._writing._store.connection
         (pages,) = connection.execute("pragma page_count").fetchone()
         connection.execute(f"pragma max_page_count={pages}")
-        rows = open_.pending(5)
+        rows, before = open_.pending(5), turned_away()
         append = open_.append(record("b", value=BODY * 4))
         open_.mark_sent(rows)
         assert isinstance(append.exception(10), SpoolFull)
+        assert turned_away() == before + 1
         assert waiting(open_) == [f"a{n}" for n in range(5, 10)]
         connection.execute("pragma max_page_count=1000000")
         fill(open_, "b")

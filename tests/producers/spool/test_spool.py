@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from producers.spool.errors import AlreadyUsed, NonceUsed, SpoolBroken, SpoolTaken
 from producers.spool.record import Appended
@@ -343,3 +344,62 @@ def test_rows_are_given_out_up_to_a_size(tmp_path: Path) -> None:
         assert len(open_.pending(10, 60_000)) == 2
         assert len(open_.pending(10, 1)) == 1
         assert len(open_.pending(10)) == 3
+
+
+def test_what_was_refused_can_be_tried_again_behind_the_others(tmp_path: Path) -> None:
+    with spool(tmp_path / "a") as open_:
+        fill(open_, "e1", "e2", "e3", "e4", "e5")
+        first, _, third, *_ = open_.pending(5)
+        open_.mark_sent(open_.pending(3), {first.seq: "never", third.seq: "never"})
+        open_.set_aside(open_.pending(1)[0].seq, "never")
+        assert waiting(open_) == ["e5"]
+        assert open_.retry_refused() == 3
+        assert waiting(open_) == ["e4", "e5", "e1", "e3"]
+        assert (open_.stats().pending, open_.stats().refused_rows) == (4, 0)
+        fill(open_, "e6")
+        left = crashed(tmp_path / "a", tmp_path / "left")
+    with spool(left) as again:
+        assert waiting(again) == ["e4", "e5", "e1", "e3", "e6"]
+        assert again.retry_refused() == 0
+
+
+def test_rows_refused_among_others_are_marked_with_them_in_one_commit(tmp_path: Path) -> None:
+    with spool(tmp_path) as open_:
+        fill(open_, "e1", "e2", "e3")
+        rows = open_.pending(3)
+        open_.mark_sent(rows, {rows[1].seq: "too_large"})
+        stats = open_.stats()
+        assert (stats.pending, stats.sent, stats.refused, stats.refused_rows) == (0, 2, 1, 1)
+
+
+def test_what_waits_is_told_from_what_was_sent_in_bytes(tmp_path: Path) -> None:
+    with spool(tmp_path) as open_:
+        fill(open_, *(f"e{n}" for n in range(40)), value=bytes(20_000))
+        all_wait = open_.stats()
+        assert all_wait.waiting_bytes == all_wait.used_bytes
+        open_.mark_sent(open_.pending(30))
+        few_wait = open_.stats()
+        assert few_wait.waiting_bytes == few_wait.used_bytes // 4
+
+
+def test_it_is_measured(tmp_path: Path) -> None:
+    clock = Clock()
+    with spool(tmp_path, clock=clock) as open_:
+        appended, sent = sample("hcp_spool_appended_total"), sample("hcp_spool_sent_total")
+        fill(open_, "e1", "e2", "e3", "e2")
+        open_.mark_sent(open_.pending(2), {2: "too_large"})
+        clock.jump(minutes=5)
+        open_.measure(timedelta(hours=48))
+        assert sample("hcp_spool_appended_total") == appended + 3
+        assert sample("hcp_spool_sent_total") == sent + 1
+        assert sample("hcp_spool_pending_rows") == 1
+        assert sample("hcp_spool_oldest_seconds") == 300
+        assert sample("hcp_spool_age_limit_seconds") == 172_800
+        assert sample("hcp_spool_refused_rows") == 1
+        assert sample("hcp_spool_damaged_files") == 0
+        assert sample("hcp_spool_max_bytes") == 64 * 2**20
+        assert 0 < sample("hcp_spool_waiting_bytes") < sample("hcp_spool_used_bytes")
+
+
+def sample(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0
