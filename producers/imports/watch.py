@@ -113,7 +113,7 @@ class Watch:
             report = self._read(path)
         except CannotImportError as error:
             return Taken(path.name, self._refuse(path, str(error)), None, str(error))
-        return Taken(path.name, self._move(path, report), report)
+        return Taken(path.name, None, report) if self._dry_run else self._move(path, report)
 
     def _read(self, path: Path) -> Report:
         """A file that is on the log already (a crash before it was moved, or the same once more) is only judged again."""
@@ -122,14 +122,18 @@ class Watch:
         except AlreadyImportedError:
             return self._import(path, dry_run=True)
 
-    def _move(self, path: Path, report: Report) -> Path | None:
-        if self._dry_run:
-            return None
+    def _move(self, path: Path, report: Report) -> Taken:
         place = self._place(path, REFUSED if report.errors else DONE)
-        for listed in filter(None, (report.errors, report.remarks)):
-            _put(listed, place.with_name(f"{place.name}.{listed.name.split('.')[-2]}.csv"), path)
+        lists = (("errors", report.errors), ("remarks", report.remarks))
+        there = {
+            name: _put(listed, place.with_name(f"{place.name}.{name}.csv"), path)
+            for name, listed in lists
+            if listed
+        }
         path.replace(place)
-        return place
+        return Taken(
+            path.name, place, report._replace(errors=there.get("errors"), remarks=there.get("remarks"))
+        )
 
     def _refuse(self, path: Path, why: str) -> Path | None:
         if self._dry_run:
@@ -156,7 +160,8 @@ def _is_unfinished(name: str) -> bool:
     return name.startswith((".", _OFFICE)) or name.lower().endswith(_UNFINISHED)
 
 
-def _put(listed: Path, place: Path, like: Path) -> None:
-    """Who could read the file may read what is wrong with it."""
+def _put(listed: Path, place: Path, like: Path) -> Path:
+    """Who could read the file may read what is wrong with it. Returns where it lies."""
     shutil.move(listed, place)
     place.chmod(stat.S_IMODE(like.stat().st_mode))
+    return place

@@ -305,7 +305,7 @@ def test_two_people_key_not_one(desk: Desk) -> None:
     for name in ("甲", None):
         book["批次"]["B7"] = name
         book.save(other)
-        with pytest.raises(CannotImportError, match="two different people|are one file"):
+        with pytest.raises(CannotImportError, match=r"two different people|are one file"):
             desk.publish(one, other)
     third = keying(desk.folder, "丙", {1: line()}, issue=ISSUE._replace(batch="P20261102-OTHER"))
     with pytest.raises(CannotImportError, match="of two batches"):

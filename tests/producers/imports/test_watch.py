@@ -69,6 +69,10 @@ def test_a_good_file_goes_to_done_with_what_is_to_mend_beside_it(tmp_path: Path)
     assert stat.S_IMODE((bench.folder / "done/cases.csv.remarks.csv").stat().st_mode) == 0o640
     assert bench.look() == []
     assert taken.lines()[-1] == "now in done/cases.csv"
+    assert (
+        f"rows with something to mend (需更正): {bench.folder / 'done/cases.csv.remarks.csv'}"
+        in taken.lines()
+    )
 
 
 def test_a_file_with_wrong_rows_goes_to_refused_and_the_right_rows_to_the_log(tmp_path: Path) -> None:
