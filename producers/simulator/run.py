@@ -123,3 +123,4 @@ async def _say_lines(tally: Tally, say: Say) -> None:
         await asyncio.sleep(LINE_SECONDS)
         say(line(tally, (tally.done - done) / LINE_SECONDS))
         done = tally.done
+        del tally.recent[:]

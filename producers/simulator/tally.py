@@ -23,6 +23,8 @@ class Tally:
         self.again: Counter[str] = Counter()
         self.by_way: Counter[str] = Counter()
         self.troubles: Counter[str] = Counter()
+        self.recent = array("d")
+        """Of `answers` those since somebody last emptied it."""
         self.answers: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
 
     def restart(self) -> None:
@@ -43,6 +45,7 @@ class Tally:
     def answered(self, what: str, seconds: float) -> None:
         """An answer came, whatever it was."""
         self.answers[what].append(seconds)
+        self.recent.append(seconds)
 
     @property
     def done(self) -> int:

@@ -17,7 +17,7 @@ CALM_SECONDS = 5.0
 EXPECTED = frozenset({"already_reviewed", "page_409"})
 """Some citizens try twice with one link: that is refused to them."""
 DRAIN_SECONDS = 120.0
-"""For the backlog of a minute; at least for this."""
+"""For the backlog of a minute; also for one of less."""
 _UNSENT = "select count(*) from outbox where sent_at is null"
 
 Say = Callable[[str], None]
@@ -39,7 +39,10 @@ class Soaked:
 
 
 def soak(ground: Ground, minutes: float, pace: float, say: Say, drain: float = DRAIN_SECONDS) -> Soaked:
-    """1. Load. 2. Kafka gone, the gateway killed. 3. Kafka back, the load ends. 4. The verdict. Blocks for all that."""
+    """1. Load. 2. Kafka gone, the gateway killed. 3. Kafka back, the load ends. 4. The verdict. Blocks for all that.
+
+    `drain`: seconds that the backlog of a minute may take to the ledger.
+    """
     gone, soaked = minutes * 60, Soaked()
     load = ground.load(pace, gone + 3 * CALM_SECONDS)
     time.sleep(CALM_SECONDS)

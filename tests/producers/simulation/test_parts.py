@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from producers.cli import app
 from producers.qr.receipt import event_of, new_event_id, number_of
 from producers.simulation.miniature import Miniature
 from producers.simulation.plan import plan
@@ -165,3 +167,18 @@ def test_citizens_have_addresses_of_their_own() -> None:
     homes = {from_home(review("e", f"A{n}"))["x-forwarded-for"] for n in range(100)}
     assert len(homes) > 95
     assert from_home(review("e", "A1")) == from_home(review("f", "A1"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--speed", "0.5"], "1 or a number above it, or max"),
+        (["--speed", "fast"], "1 or a number above it, or max"),
+        (["--until", "2999-01-01T00:00:00"], "nothing may be sent from the future"),
+        (["--check", __file__], "is no file of --expect"),
+    ],
+)
+def test_what_cannot_be_ordered_is_said(words: list[str], said: str) -> None:
+    answer = CliRunner().invoke(app, ["simulate", *words])
+    assert answer.exit_code == 2
+    assert said in " ".join(answer.output.replace("│", " ").split())
