@@ -1,7 +1,6 @@
 """CloudEvents 1.0 over HTTP: binary, structured and batch form, each to the events' own bytes."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -121,7 +120,7 @@ def _data(envelope: Envelope) -> bytes:
         raise Invalid(Reason.MISSING_FIELD, "one of data and data_base64 is needed, and only one")
     try:
         return data or base64.b64decode(envelope.data_base64, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise Invalid(Reason.WRONG_TYPE, "data_base64 is not base64") from None
 
 

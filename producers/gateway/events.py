@@ -51,6 +51,7 @@ _ENVELOPE = {
     },
     "oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
 }
+_ONE_OR_ALL = {"oneOf": [{"$ref": REF.format(name=kind.__name__)} for kind in (Accepted, Answers)]}
 SAYS = Operation(
     "Take reviews and cases as CloudEvents 1.0, in binary, structured or batch form",
     takes={
@@ -58,7 +59,7 @@ SAYS = Operation(
         STRUCTURED: Body(_ENVELOPE, examples.ENVELOPE),
         BATCH: Body({"type": "array", "maxItems": MAX_EVENTS, "items": _ENVELOPE}, [examples.ENVELOPE]),
     },
-    gives={202: Body(Accepted, examples.ACCEPTED), 207: Body(Answers, examples.ANSWERS)},
+    gives={202: Body(_ONE_OR_ALL, examples.ACCEPTED), 207: Body(Answers, examples.ANSWERS)},
     headers=[
         header("ce-specversion", "in binary form: CloudEvents's version", "1.0", const="1.0"),
         header("ce-id", "in binary form: the event's id", examples.REVIEW["event_id"]),

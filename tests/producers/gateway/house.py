@@ -96,8 +96,8 @@ class House:
         return way_in
 
     def rows(self) -> list[Row]:
-        """What waits in the spool."""
-        return self.way_in.spool.pending(10_000)
+        """Everything that waits in the spool."""
+        return self.way_in.spool.pending(2**31, 2**31)
 
     def values(self) -> list[dict[str, Any]]:
         """The events that wait in the spool."""

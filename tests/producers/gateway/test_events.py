@@ -279,7 +279,7 @@ def test_envelopes_that_are_wrong(gateway: House, change: dict[str, Any], reason
     assert problem(structured(gateway, envelope(at_window()) | change))[1:3] == ("invalid_event", reason)
 
 
-@pytest.mark.parametrize("base64_", ["*", "e30"])
+@pytest.mark.parametrize("base64_", ["*", "e30", "é"])
 def test_data_in_base64_that_is_none(gateway: House, base64_: str) -> None:
     told = {name: value for name, value in envelope(at_window()).items() if name != "data"}
     assert problem(structured(gateway, told | {"data_base64": base64_}))[2] == "wrong_type"
