@@ -1,12 +1,12 @@
 """Importing a file of cases or reviews: each row an event on the log, once or more; those that are none are in a list."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-from pipeline.settings import Kafka, Seal, Settings
+from pipeline.settings import Seal, Settings
 from producers import state
 from producers.errors import AlreadyImportedError, CannotImportError, Unmapped
 from producers.imports import standing
@@ -19,6 +19,7 @@ from producers.imports.report import Report
 from producers.imports.rows import count, rows
 from producers.imports.shared import shared_numbers
 from producers.imports.shift import Shift, said, to_now
+from producers.imports.sink import Connect, Sink
 from producers.imports.standing import Standing
 from producers.publish import Publisher
 
@@ -29,21 +30,8 @@ Progress = Callable[[int, int | None], None]
 """Told how many rows are done, and of how many (None: unknown)."""
 
 
-class Sink(Protocol):
-    """What the events go to: a Publisher, or what stands before one."""
-
-    def send(self, event: Any, source: str) -> None:
-        """Take one event of the kind that the mapping gives."""
-
-    def flush(self) -> None:
-        """Wait until all are safe."""
-
-
 def _silent(done: int, total: int | None) -> None:
     """Nobody watches."""
-
-
-Connect = Callable[[Kafka], AbstractContextManager[Sink]]
 
 
 class _Task(NamedTuple):

@@ -10,6 +10,7 @@ from producers.imports.paper.cli import app as paper
 
 if TYPE_CHECKING:
     from producers.imports.database.poller import Polled
+    from producers.imports.report import Report
 
 app = typer.Typer(help="Files, sheets, databases and paper forms into the log.", no_args_is_help=True)
 app.add_typer(paper, name="paper")
@@ -54,12 +55,7 @@ def _file(kind: RowKind, file: Path, source: str, shift: str | None, *, dry_run:
         typer.echo(str(error))
         return
     typer.echo("\n".join(report.lines()))
-    if report.errors:
-        typer.echo(
-            f"hcp: {report.counts.unmapped:,} rows are no {kind}s; what is wrong with each: {report.errors}",
-            err=True,
-        )
-        raise typer.Exit(1)
+    _end(report)
 
 
 @app.command()
@@ -130,7 +126,9 @@ def database(
     with position_of(settings, rows, query) as position, until_told() as stop:
         poller = Poller(settings, rows, query, position, overlap=overlap, dry_run=dry_run, stop=stop)
         if once or dry_run:
-            typer.echo("\n".join(poller.poll().lines()))
+            polled = poller.poll()
+            typer.echo("\n".join(polled.lines()))
+            _end(polled.report)
         else:
             poll(lambda: _tell(poller.poll()), every, stop, typer.echo)
 
@@ -138,3 +136,13 @@ def database(
 def _tell(polled: "Polled") -> None:
     if polled.report.rows:
         typer.echo("\n".join(polled.lines()))
+
+
+def _end(report: "Report") -> None:
+    """Exit 1 if some rows could not be taken."""
+    if report.errors:
+        typer.echo(
+            f"hcp: {report.counts.unmapped:,} rows could not be taken; what is wrong with each: {report.errors}",
+            err=True,
+        )
+        raise typer.Exit(1)

@@ -1,28 +1,16 @@
 """The rows of a sheet, CSV or XLSX, as text by column. Row numbers are those that the sheet shows: the header is 1."""
 
 import csv
-import warnings
-import zipfile
-import zlib
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
-from datetime import date, datetime, time
-from itertools import islice
+from contextlib import closing
 from pathlib import Path
-from typing import Any
-from xml.etree.ElementTree import ParseError
 
 from producers.errors import CannotImportError
+from producers.imports.workbook import stated_rows, xlsx_lines
 
 SURPLUS = ""
 """The key of what stands in a row beyond the last column of the header: the row is probably shifted."""
-_EXACT = 10**15
-"""Excel keeps 15 digits of a number; of a longer one the rest is already lost."""
 _ENCODINGS = ("utf-8-sig", "gb18030")
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, LookupError, ValueError, TypeError,
-    AttributeError, ArithmeticError, NotImplementedError,
-)  # fmt: skip
 Cells = list[str]
 
 
@@ -50,8 +38,7 @@ def count(path: Path) -> int | None:
         raise CannotImportError(f"{path.name} has a header, but no rows")
     if _kind(path) == ".csv":
         return sum(1 for _ in rows(path))
-    with _workbook(path) as book:
-        return (book.worksheets[0].max_row or 1) - 1 or None
+    return stated_rows(path)
 
 
 def _kind(path: Path) -> str:
@@ -62,7 +49,7 @@ def _kind(path: Path) -> str:
 
 
 def _lines(path: Path, sheet: str | None) -> Generator[Cells, None, None]:
-    return _csv_lines(path) if _kind(path) == ".csv" else _xlsx_lines(path, sheet)
+    return _csv_lines(path) if _kind(path) == ".csv" else xlsx_lines(path, sheet)
 
 
 def _header(path: Path, cells: Cells) -> Cells:
@@ -115,78 +102,3 @@ def _encoding(path: Path) -> str:
 
 def _delimiter(header: str) -> str:
     return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Openpyxl checks nothing: a damaged workbook shows itself in whatever breaks first, also half way through."""
-    try:
-        yield
-    except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the workbook's
-        raise CannotImportError(
-            f"{path.name} is no XLSX workbook, or a damaged one ({type(error).__name__}): save it again as .xlsx"
-        ) from None
-
-
-@contextmanager
-def _workbook(path: Path) -> Iterator[Any]:
-    from openpyxl import load_workbook
-
-    with (
-        path.open("rb") as file,
-        _readable(path),
-    ):  # of a damaged file openpyxl leaves open what it opens itself
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about styles
-            book = load_workbook(file, read_only=True, data_only=True)
-        with closing(book):
-            yield book
-
-
-def _xlsx_lines(path: Path, title: str | None) -> Generator[Cells, None, None]:
-    with _workbook(path) as book:
-        sheet = _only_sheet(path, book) if title is None else _sheet(path, book, title)
-        for cells in sheet.iter_rows(values_only=True):
-            yield [_text(cell) for cell in cells]
-
-
-def _sheet(path: Path, book: Any, title: str) -> Any:
-    if title not in book.sheetnames:
-        raise CannotImportError(f"{path.name} has no sheet {title}")
-    sheet = book[title]
-    sheet.reset_dimensions()
-    return sheet
-
-
-def _only_sheet(path: Path, book: Any) -> Any:
-    for sheet in book.worksheets:
-        sheet.reset_dimensions()  # some writers state them wrongly, and rows would be missing
-    filled = [sheet for sheet in book.worksheets if _has_cells(sheet)]
-    if len(filled) > 1:
-        names = ", ".join(sheet.title for sheet in filled)
-        raise CannotImportError(
-            f"{path.name} has more than one sheet ({names}): save the one with cases alone"
-        )
-    return filled[0] if filled else book.worksheets[0]
-
-
-def _has_cells(sheet: Any) -> bool:
-    return any(any(row) for row in islice(sheet.iter_rows(values_only=True), 20))
-
-
-def _text(cell: object) -> str:
-    match cell:
-        case None:
-            return ""
-        case bool():
-            return str(cell).upper()
-        case int() | float() if abs(cell) >= _EXACT:
-            return f"{cell:.14E}"
-        case float() if cell.is_integer():
-            return str(int(cell))
-        case datetime() | date() | time():
-            return cell.isoformat()
-        case _:
-            return str(cell)

@@ -14,9 +14,10 @@ from typing import NamedTuple, Protocol
 
 from pipeline.settings import Settings
 from producers.errors import AlreadyImportedError, CannotImportError
-from producers.imports.cases import Connect, import_cases
+from producers.imports.cases import import_cases
 from producers.imports.mapping import Mapping
 from producers.imports.report import Report
+from producers.imports.sink import Connect
 from producers.publish import Publisher
 
 DONE, REFUSED = "done", "refused"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pipeline.settings import Settings
 from producers.errors import CannotImportError
 from producers.imports.alone import alone
-from producers.imports.cases import ROWS_A_FLUSH, Connect, Sink, folder_of
+from producers.imports.cases import ROWS_A_FLUSH, folder_of
 from producers.imports.database.cursor import Cursor
 from producers.imports.database.position import Position
 from producers.imports.database.query import Query, Row, Snapshot
@@ -22,6 +22,7 @@ from producers.imports.intake import Intake, Lists, lists
 from producers.imports.mapping import Mapping
 from producers.imports.report import Report
 from producers.imports.shared import shared_numbers
+from producers.imports.sink import Connect, Sink
 from producers.publish import Publisher
 
 

@@ -10,12 +10,13 @@ import msgspec
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.errors import CannotImportError
-from producers.imports.cases import Connect, folder_of
+from producers.imports.cases import folder_of
 from producers.imports.identity import seal, sealer_of
 from producers.imports.mapping import SAID
 from producers.imports.paper.comparing import Compared, Problem, compare, write_problems
 from producers.imports.paper.form import COLUMN_OF, PERSONAL, Answers
 from producers.imports.paper.keying import read_keying
+from producers.imports.sink import Connect
 from producers.publish import Publisher
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id
