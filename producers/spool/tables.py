@@ -32,6 +32,7 @@ A wrong place would make rows that wait look sent: so it has a checksum, which i
 
 def make(file: Path) -> sqlite3.Connection:
     """A connection that may write; the tables are made if they are missing. Blocks. For one thread at a time."""
+    file.touch(mode=0o600)
     connection = _connect(str(file))
     connection.execute(f"pragma page_size={PAGE_BYTES}")
     connection.executescript(TABLES)

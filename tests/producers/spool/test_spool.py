@@ -41,6 +41,14 @@ def test_a_clean_end_leaves_no_journal(tmp_path: Path) -> None:
     assert not (tmp_path / "spool.db-wal").exists()
 
 
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    with spool(tmp_path / "new" / "spool") as open_:
+        fill(open_, "e1")
+        modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "new" / "spool").iterdir()}
+        assert (tmp_path / "new" / "spool").stat().st_mode & 0o777 == 0o700
+        assert {name for name, mode in modes.items() if mode & 0o077} <= {"lock"}
+
+
 def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     connection = writer(tmp_path, 100)
     assert connection.execute("pragma synchronous").fetchone() == (2,)
