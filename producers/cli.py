@@ -1,4 +1,4 @@
-"""`hcp gateway`, `hcp device`, `hcp spool`, `hcp token`, `hcp import`, `hcp play`, `hcp dlq`: the producers' commands."""
+"""`hcp gateway`, `hcp device`, `hcp spool`, `hcp terminal`, `hcp token`, `hcp import`, `hcp play`, `hcp dlq`: the producers' commands."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,14 @@ from producers.imports.cli import app as importing
 from producers.qr.cli import app as tokens
 from producers.simulator.cli import simulate
 from producers.spool.cli import app as spool
+from producers.terminal.cli import app as terminal
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(importing, name="import")
 app.add_typer(dlq, name="dlq")
 app.add_typer(devices, name="device")
 app.add_typer(spool, name="spool")
+app.add_typer(terminal, name="terminal")
 app.add_typer(tokens, name="token")
 app.command()(simulate)
 

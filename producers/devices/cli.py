@@ -40,11 +40,11 @@ def add(
     window: Annotated[str, typer.Option(help="Its window; empty: any.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Register a device and print its secret, which is shown this once."""
+    """Register a device; print its secret, and for a window's terminal the link that enrols it. They are shown this once."""
     from producers.devices.device import Device
 
     new = Device(device_id, kind.value, name, tuple(channel or ()), dept, hall, window)
-    _show(_office().add(new), as_json=as_json)
+    _show(_office().add(new), new, as_json=as_json)
 
 
 @app.command("list")
@@ -66,10 +66,13 @@ def rotate(
     overlap: Annotated[str, typer.Option(help="How long the keys before still hold: 7d, 12h, 30m.")] = "7d",
     as_json: AsJson = False,
 ) -> None:
-    """Give a device another key and print its secret, which is shown this once."""
+    """Give a device another key, and print it as `add` does."""
     from producers.devices.managing import span
 
-    _show(_office().rotate(device_id, span(overlap)), as_json=as_json)
+    office = _office()
+    key = office.rotate(device_id, span(overlap))
+    device = next(one for one in office.devices() if one.device_id == device_id)
+    _show(key, device, as_json=as_json)
 
 
 @app.command()
@@ -86,12 +89,25 @@ def _office() -> "Office":
     return Office(load())
 
 
-def _show(key: "NewKey", *, as_json: bool) -> None:
+def _show(key: "NewKey", device: "Device", *, as_json: bool) -> None:
+    link = _link(key, device)
     if as_json:
-        typer.echo(json.dumps(key._asdict()))
+        typer.echo(json.dumps(key._asdict() | ({"link": link} if link else {})))
         return
     typer.echo(f"device: {key.device_id}\nkey:    {key.key_id}\nsecret: {key.secret}")
+    if link:
+        typer.echo(f"link:   {link}")
     typer.echo("the secret is not shown again: put it into the device now", err=True)
+
+
+def _link(key: "NewKey", device: "Device") -> str:
+    """What a window's terminal is enrolled with; empty for whatever has no page."""
+    from pipeline.settings import load
+    from producers.terminal.enrolment import link
+
+    if device.kind != "terminal" or not device.window_code:
+        return ""
+    return link(load().gateway.url, device.window_code, key)
 
 
 def _words(device: "Device") -> Iterator[str]:
