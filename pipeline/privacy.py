@@ -12,7 +12,8 @@ def _digits(count: int) -> str:
     return rf"(?:{_GAP}[0-9]){{{count}}}"
 
 
-_IDENTITY = re.compile(rf"[0-9]{_digits(16)}{_GAP}[0-9XxＸｘ]|[0-9]{_digits(14)}")
+_IDENTITY = re.compile(rf"[0-9](?:{_GAP}[0-9]){{14,}}(?:{_GAP}[XxＸｘ])?")
+"""As long as it goes: of two numbers in one run, the end of the first would stand beside the second."""
 _MOBILE = re.compile(rf"1{_GAP}[3-9]{_digits(9)}")
 _LANDLINE = re.compile(r"(?<![0-9])(0[0-9]{2,3})[\s)）\-－]*[2-9][0-9]{6,7}(?![0-9])")
 _LOCAL = re.compile(r"(?<![0-9])[2-8][0-9]{6}(?![0-9])")
