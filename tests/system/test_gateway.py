@@ -1,0 +1,173 @@
+"""`hcp gateway` as a process, on real servers: from a signed request to a ticket, without a database, and told to stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy.embedded import ports
+from pipeline.settings import Settings, environment
+from pipeline.signing import sign
+from producers.devices.device import Device
+from producers.devices.managing import NewKey, Office, decode
+from tests.gateway import GatewayProcess
+from tests.harness import DEPT, System, case, review
+from tests.producers.gateway.house import ce_headers
+from tests.wait import wait_for
+
+pytestmark = pytest.mark.system
+NOWHERE = "postgresql://hcp:x@127.0.0.1:9/none"
+
+
+class Sender:
+    """A device that sends over HTTP."""
+
+    def __init__(self, url: str, key: NewKey) -> None:
+        self._url, self._key = url, key
+
+    def send(self, event: dict[str, Any]) -> httpx.Response:
+        body = json.dumps(event).encode()
+        signed = sign(
+            self._key.device_id, self._key.key_id, decode(self._key.secret), "POST", "/v1/events", body
+        )
+        return httpx.post(
+            f"{self._url}/v1/events", content=body, headers=ce_headers(event) | signed, timeout=20
+        )
+
+
+@pytest.fixture
+def gateway(system: System) -> Iterator[GatewayProcess]:
+    process = GatewayProcess(system.settings, system.folder)
+    yield process
+    process.kill()
+
+
+def terminal(settings: Settings, name: str = "w1") -> NewKey:
+    return Office(settings).add(Device(name, "terminal", channels=("terminal",), window_code="W1"))
+
+
+def test_a_signed_bad_review_becomes_a_ticket_and_can_be_followed(
+    system: System, gateway: GatewayProcess
+) -> None:
+    key = terminal(system.settings)
+    office = Office(system.settings).add(Device("s1", "system", dept_code=DEPT))
+    gateway.start()
+    event = review("C1", 1, channel="terminal", device_seq=1)
+    with system.worker():
+        assert Sender(gateway.url, office).send(case("C1")).status_code == 202
+        taken = Sender(gateway.url, key).send(event)
+        assert taken.status_code == 202, taken.text
+        asked = f"{gateway.url}/v1/reviews/{event['event_id']}"
+        wait_for(lambda: httpx.get(asked).json()["state"] == "in-ledger", 40, "the ledger to have it")
+        wait_for(lambda: system.counters("matched") == {"matched": 1}, 40, "review and case to meet")
+        assert system.ask("select dept_code from ticket") == [(DEPT,)]
+    (kept,) = system.ask("select device_id, window_code, sent_digest is not null, topic from review")
+    assert kept == ("w1", "W1", True, system.settings.kafka.topic_prefix + "review.v1")
+    assert httpx.get(f"{gateway.url}/readyz").json()["status"] == "ready"
+    states = dict(system.ask("select name, state from office.component where name = 'gateway'"))
+    assert states == {"gateway": "running"}
+
+
+def test_what_is_revoked_is_refused_within_ten_seconds(system: System, gateway: GatewayProcess) -> None:
+    sender = Sender("", terminal(system.settings))
+    gateway.start()
+    sender._url = gateway.url
+    assert sender.send(review("C1", channel="terminal")).status_code == 202
+    Office(system.settings).revoke("w1")
+    began = time.monotonic()
+
+    def refused() -> bool:
+        return sender.send(review("C1", channel="terminal")).status_code == 401
+
+    wait_for(refused, 10, "the device to be refused")
+    assert time.monotonic() - began < 10
+
+
+def test_without_a_database_it_starts_and_takes_what_devices_send(
+    system: System, gateway: GatewayProcess
+) -> None:
+    sender = Sender("", terminal(system.settings))
+    gateway.start()
+    sender._url = gateway.url
+    assert sender.send(review("C1", channel="terminal")).status_code == 202
+    gateway.kill()
+    there = system.settings.database.url
+    system.settings.database.url = type(there)(NOWHERE)
+    gateway.start()
+    event = review("C2", channel="terminal")
+    assert sender.send(event).status_code == 202
+    asked = f"{gateway.url}/v1/reviews/{event['event_id']}"
+    wait_for(lambda: httpx.get(asked).json()["state"] == "stored-in-log", 30, "Kafka to have it")
+    system.settings.database.url = there
+    with system.worker():
+        system.wait_until_caught_up()
+    assert system.one("select count(*) from review") == 2
+
+
+def test_told_to_stop_it_stops_at_once_and_says_so(system: System, gateway: GatewayProcess) -> None:
+    sender = Sender("", terminal(system.settings))
+    gateway.start()
+    sender._url = gateway.url
+    events = [review(f"C{n}", channel="terminal") for n in range(20)]
+    assert {sender.send(event).status_code for event in events} == {202}
+    began = time.monotonic()
+    gateway.stop()
+    assert time.monotonic() - began < 5
+    states = dict(system.ask("select name, state from office.component where name = 'gateway'"))
+    assert states == {"gateway": "stopped"}
+    gateway.start()
+    with system.worker():
+        wait_for(lambda: system.one("select count(*) from review") == 20, 40, "all of them in the ledger")
+
+
+def typed(settings: Settings, folder: Path, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HCP_")}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy", *words],
+        env=clean | environment(settings) | env,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_what_keeps_it_from_starting_is_one_sentence(stack: Settings, tmp_path: Path) -> None:
+    stack.gateway.port = ports.claim(0, "the gateway", "")
+    keyless = typed(stack, tmp_path, "gateway", HCP_SEAL="{}")
+    assert (keyless.returncode, keyless.stderr.startswith("hcp: no sealing key: set HCP_SEAL__")) == (1, True)
+    proxied = typed(stack, tmp_path, "gateway", HCP_GATEWAY__TRUSTED_PROXIES='["proxy.example"]')
+    assert proxied.returncode == 1
+    assert "proxy.example" in proxied.stderr
+    assert "Traceback" not in keyless.stderr + proxied.stderr
+
+
+def test_a_second_gateway_on_one_spool_is_refused(system: System, gateway: GatewayProcess) -> None:
+    gateway.start()
+    second = typed(system.settings, system.folder, "gateway")
+    assert second.returncode == 1
+    assert "is in use by process" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_the_command_serves_until_it_is_told_to_stop(system: System) -> None:
+    settings = system.settings
+    settings.gateway.port = ports.claim(0, "the gateway", "")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HCP_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deploy", "gateway"], env=clean | environment(settings), cwd=system.folder
+    )
+    try:
+        wait_for(lambda: ports.listens(settings.gateway.port), 40, "the gateway")
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(20) in {0, -signal.SIGTERM}
