@@ -90,13 +90,14 @@ def _office() -> "Office":
 
 
 def _show(key: "NewKey", device: "Device", *, as_json: bool) -> None:
-    link = _link(key, device)
+    key = key._replace(link=_link(key, device))
     if as_json:
-        typer.echo(json.dumps(key._asdict() | ({"link": link} if link else {})))
+        typer.echo(json.dumps(key._asdict()))
         return
-    typer.echo(f"device: {key.device_id}\nkey:    {key.key_id}\nsecret: {key.secret}")
-    if link:
-        typer.echo(f"link:   {link}")
+    typer.echo(f"device: {key.device_id}\nkey:    {key.key_id}")
+    if key.link:
+        typer.echo(f"link:   {key.link}")
+    typer.echo(f"secret: {key.secret}")
     typer.echo("the secret is not shown again: put it into the device now", err=True)
 
 

@@ -25,11 +25,12 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class NewKey(NamedTuple):
-    """A key as its device must know it. `secret` is base64url, without padding."""
+    """A key as its device must know it. `secret` is base64url, without padding; `link` enrols the terminal of a window."""
 
     device_id: str
     key_id: str
     secret: str
+    link: str = ""
 
 
 def utc_now() -> datetime:
