@@ -27,6 +27,11 @@ class Lists(NamedTuple):
     refused: Listing
     remarks: Listing
 
+    def safe(self) -> None:
+        """Wait until both are on disk. Blocks."""
+        self.refused.safe()
+        self.remarks.safe()
+
 
 @contextmanager
 def lists(folder: Path, name: str, mapping: Mapping) -> Iterator[Lists]:

@@ -10,6 +10,7 @@ from typing import IO, Any, Self
 from producers.imports.rows import SURPLUS
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_HEAD = ("行号", "列", "问题")
 _BEYOND = "表头以外"
 HIDDEN = "（不显示）"
 
@@ -37,6 +38,12 @@ class Listing:
         cells = [self._shown(name, cell) for name, cell in row.items() if name != SURPLUS]
         self._write([str(number), column, message, *cells, row.get(SURPLUS, "")])
 
+    def safe(self) -> None:
+        """Wait until what was added is on disk. Blocks."""
+        if self._out is not None:
+            self._out.flush()
+            os.fsync(self._out.fileno())
+
     @property
     def placed(self) -> Path | None:
         """The file, if there is something in it."""
@@ -50,7 +57,7 @@ class Listing:
         handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._out = os.fdopen(handle, "w", encoding="utf-8-sig", newline="")
         self._writer = csv.writer(self._out)
-        self._write(["行号", "列", "问题", *columns, _BEYOND])
+        self._write([*_HEAD, *columns, _BEYOND])
 
     def _write(self, cells: list[str]) -> None:
         self._writer.writerow([harmless(cell) for cell in cells])
@@ -71,6 +78,24 @@ class Listing:
             self._draft.replace(self.file)
         else:
             self.file.unlink(missing_ok=True)
+
+
+class Journal(Listing):
+    """A list that grows from one run to the next: for rows that are not read again. What is in it stays, whatever happens."""
+
+    def _begin(self, columns: Iterable[str]) -> None:
+        handle = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fresh = os.fstat(handle).st_size == 0
+        self._out = os.fdopen(handle, "w", encoding="utf-8-sig" if fresh else "utf-8", newline="")
+        self._writer = csv.writer(self._out)
+        self._write([*_HEAD, *columns, _BEYOND])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        if self._out is not None:
+            self._out.close()
 
 
 def harmless(cell: str) -> str:

@@ -67,7 +67,7 @@ with position_of(settings, rows, query) as position:
 TWIN = """
 from producers.imports.database.poller import Poller
 
-def settle(self, sink, batch):
+def settle(self, sink, batch, listed):
     if batch:
         upto = batch[-1].cursor
         self._position.save(((row.key, row.cursor) for row in batch), upto, upto)
@@ -90,11 +90,11 @@ def town(system: System) -> Iterator[Connection]:
     connection.close()
 
 
-def add(town: Connection, first: int, rows: int, ago: float = 0) -> None:
+def add(town: Connection, first: int, rows: int, ago: float = 0, **cells: str) -> None:
     """Cases, all of one moment: the cursor has nothing to tell them apart by."""
     with town.cursor() as cursor:
         for number in range(first, first + rows):
-            values = (PROVINCE | {"projectNo": f"T{number}"}).values()
+            values = (PROVINCE | {"projectNo": f"T{number}"} | cells).values()
             cursor.execute(INSERT, (*values, ago))
 
 
@@ -124,12 +124,14 @@ def services(system: System) -> int:
 def test_a_kill_in_the_middle_loses_no_row(system: System, town: Connection, die_at: int) -> None:
     town.autocommit = False
     add(town, 0, ROWS)  # in one transaction: all have one cursor value
+    add(town, 9_000, 1, ago=60, serviceMode="9")
     town.commit()
     assert poll(system, die_at).returncode == -signal.SIGKILL
     second = poll(system, 99)
     assert second.returncode == 0, second.stderr
-    assert int(second.stdout) == ROWS - 500 * (die_at - 1)
     assert poll(system, 99).stdout.strip() == "0"
+    (errors,) = (system.folder / ".hcp" / "import").glob("*/*.errors.csv")
+    assert "T9000" in errors.read_text(encoding="utf-8-sig")
     with system.worker():
         system.wait_until_caught_up()
     assert system.fates() == {"stored": ROWS}

@@ -10,6 +10,7 @@ from hashlib import sha256
 from threading import Event as Flag
 from typing import NamedTuple
 
+from pipeline.rules.policy import COUNTY_ZONE
 from pipeline.settings import Settings
 from producers.errors import CannotImportError
 from producers.imports.alone import alone
@@ -19,6 +20,7 @@ from producers.imports.database.position import Position
 from producers.imports.database.query import Query, Row, Snapshot
 from producers.imports.identity import sealer_of
 from producers.imports.intake import Intake, Lists, lists
+from producers.imports.listing import Journal
 from producers.imports.mapping import Mapping
 from producers.imports.report import Report
 from producers.imports.shared import shared_numbers
@@ -71,19 +73,29 @@ class Poller:
 
         1. In one snapshot: rows without a place in the order, and case numbers that strangers share.
         2. The rows from the position on, those that are not acknowledged yet, each judged and sent.
-        3. Every so many rows: wait for the acknowledgements, and only then move the position.
+        3. Every so many rows: wait for the acknowledgements and for the lists, and only then move the position.
         """
         now = datetime.now(UTC)
-        name = f"{self._mapping.name}-{now:%Y%m%dT%H%M%S.%f}"
-        with (
-            self._query.snapshot() as snapshot,
-            lists(folder_of(self._settings), name, self._mapping) as listed,
-        ):
+        with self._query.snapshot() as snapshot, self._lists(now) as listed:
             without = snapshot.without_cursor()  # 1
             shared = self._shared(snapshot)
             intake = Intake(self._mapping, listed, now, shared=shared, sealer=self._sealer)
-            published = self._publish(snapshot, intake)
+            published = self._publish(snapshot, intake, listed)
             return Polled(self._report(intake, listed, published), without)
+
+    @contextmanager
+    def _lists(self, now: datetime) -> Iterator[Lists]:
+        """A day's lists lie beside the position: a row that was told is not read again."""
+        folder, name = self._position.file.parent, f"{now.astimezone(COUNTY_ZONE):%Y%m%d}"
+        if self._dry_run:
+            with lists(folder, "dry-run", self._mapping) as listed:
+                yield listed
+            return
+        with (
+            Journal(folder / f"{name}.errors.csv", self._mapping.personal) as refused,
+            Journal(folder / f"{name}.remarks.csv", self._mapping.personal) as remarks,
+        ):
+            yield Lists(refused, remarks)
 
     def _shared(self, snapshot: Snapshot) -> frozenset[str]:
         with closing(snapshot.rows(self._since())) as rows:
@@ -101,7 +113,7 @@ class Poller:
     def _since(self) -> Cursor | None:
         return self._position.upto and self._position.upto.back(self._overlap)
 
-    def _publish(self, snapshot: Snapshot, intake: Intake) -> int:
+    def _publish(self, snapshot: Snapshot, intake: Intake, listed: Lists) -> int:
         published, batch = 0, list[Row]()
         with ExitStack() as stack:
             sink: Sink | None = None
@@ -115,18 +127,19 @@ class Poller:
                     published += 1
                 batch.append(row)
                 if len(batch) == ROWS_A_FLUSH:
-                    self._settle(sink, batch)  # 3
+                    self._settle(sink, batch, listed)  # 3
                     if self._stop.is_set():
                         return published
-            self._settle(sink, batch)
+            self._settle(sink, batch, listed)
         return published
 
-    def _settle(self, sink: Sink | None, batch: list[Row]) -> None:
+    def _settle(self, sink: Sink | None, batch: list[Row], listed: Lists) -> None:
         """The position moves when everything before it is safe; the other way round a kill in between would lose rows."""
         if self._dry_run or not batch:
             return
         if sink is not None:
             sink.flush()
+        listed.safe()
         upto = batch[-1].cursor.at_least(self._position.upto)  # a row that was committed late lies before it
         self._position.save(((row.key, row.cursor) for row in batch), upto, upto.back(self._overlap))
         batch.clear()

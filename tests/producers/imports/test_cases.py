@@ -18,6 +18,7 @@ from producers import state
 from producers.cli import app
 from producers.errors import AlreadyImportedError, CannotImportError, DamagedError, NotPublishedError
 from producers.imports.cases import ROWS_A_FLUSH, import_cases
+from producers.imports.kinds import RowKind
 from producers.imports.report import Report
 from producers.imports.shift import parse, to_now
 from producers.imports.standing import Standing
@@ -111,7 +112,7 @@ def test_an_import_goes_on_after_the_last_acknowledged_row(tmp_path: Path) -> No
     with pytest.raises(NotPublishedError):
         run(tmp_path, path, log)
     log = Log()
-    log.flush = _fail_second(log.flush)  # type: ignore[method-assign]
+    log.flush = fail_second(log.flush)  # type: ignore[method-assign]
     with pytest.raises(NotPublishedError):
         run(tmp_path, path, log, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(ROWS_A_FLUSH, MANY)]
@@ -122,7 +123,7 @@ def test_an_import_goes_on_after_the_last_acknowledged_row(tmp_path: Path) -> No
     assert rest.kept[0][0].case_no == f"MX{ROWS_A_FLUSH}"
 
 
-def _fail_second(flush: Any) -> Any:
+def fail_second(flush: Any) -> Any:
     calls = iter([True, False])
 
     def fail() -> None:
@@ -181,7 +182,7 @@ def test_without_errors_there_is_no_error_file(tmp_path: Path) -> None:
 def test_errors_of_rows_before_an_interruption_are_still_told(tmp_path: Path) -> None:
     lines = [line(0, dept="没有的局"), *(line(n) for n in range(1, MANY))]
     path, log = sheet(tmp_path, lines), Log()
-    log.flush = _fail_second(log.flush)  # type: ignore[method-assign]
+    log.flush = fail_second(log.flush)  # type: ignore[method-assign]
     with pytest.raises(NotPublishedError):
         run(tmp_path, path, log)
     assert run(tmp_path, path, Log()).counts.unmapped == 1
@@ -259,3 +260,11 @@ def test_the_command_says_what_came_of_it(tmp_path: Path, monkeypatch: pytest.Mo
     assert (
         "municipal-permit (cases): building permits" in CliRunner().invoke(app, ["import", "sources"]).stdout
     )
+
+
+def test_rows_that_are_something_else_have_another_command(tmp_path: Path) -> None:
+    path = sheet(tmp_path, [line(0)])
+    with pytest.raises(CannotImportError, match="use `hcp import cases`"):
+        run(tmp_path, path, Log(), kind=RowKind.REVIEW)
+    words = ["import", "reviews", "--source", "department-excel", str(path)]
+    assert isinstance(CliRunner().invoke(app, words).exception, CannotImportError)

@@ -1,5 +1,6 @@
 """A foreign database, polled: ties, late commits, kills, rows that are told once; SQLite here, PostgreSQL in tests/system."""
 
+import csv
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from producers.imports.database.cursor import Cursor, Type, cursor_of
 from producers.imports.database.poller import Polled, Poller, position_of
 from producers.imports.database.query import Query
 from producers.imports.known import load
-from tests.producers.imports.test_cases import Log, settings_in
+from tests.producers.imports.test_cases import Log, fail_second, settings_in
 from tests.producers.imports.test_sources import COMPACT
 
 COLUMNS = ", ".join(COMPACT)
@@ -128,6 +129,29 @@ def test_a_row_that_is_no_case_is_told_once_with_its_number(office: Office) -> N
     again = office.poll().report
     assert (again.rows, again.errors) == (0, None)
     assert report.errors.exists()
+
+
+def test_a_row_that_is_no_case_is_told_also_when_the_log_goes_away_later(office: Office) -> None:
+    office.add("bad", 1, BLFS="电话")
+    for number in range(ROWS_A_FLUSH):
+        office.add(f"A{number}", 2 + number)
+    office.log.flush = fail_second(office.log.flush)  # type: ignore[method-assign]
+    with pytest.raises(NotPublishedError):
+        office.poll()
+    (errors,) = (office.folder / "import").glob("*/*.errors.csv")
+    assert [row["SBLSH"] for row in listed(errors)] == ["bad"]
+    office.log = Log()
+    office.add("worse", 999, BLFS="传真")
+    assert office.poll().report.published == 1
+    assert [row["SBLSH"] for row in listed(errors)] == ["bad", "worse"]
+    assert stat.S_IMODE(errors.stat().st_mode) == 0o600
+
+
+def listed(file: Path) -> list[dict[str, str]]:
+    """A day's list; each poll that adds to it begins with a header."""
+    lines = csv.reader(file.read_text(encoding="utf-8-sig").splitlines())
+    head = next(lines)
+    return [dict(zip(head, line, strict=True)) for line in lines if line != head]
 
 
 def test_rows_without_a_place_in_the_order_are_told(office: Office) -> None:
