@@ -27,9 +27,10 @@ _FAILING = """
 _FAILURES = f"""
     select dept_code, rule, count(*) from ({_FAILING}) f, unnest(flags) as rule where rule = any(:rules) group by 1, 2"""
 _CHOSEN = f"""
-    select case_no, service_no, dept_code, item_code, item_name, served_at, count(*) as records from ({_FAILING}) f
-    where (:dept_code = '' or dept_code = :dept_code) and (:rule = '' or :rule = any(flags))
-    group by 1, 2, 3, 4, 5, 6"""
+    select case_no, service_no, dept_code, item_code, item_name, served_at, array_agg(distinct rule) as rules
+    from ({_FAILING}) f, unnest(flags) as rule
+    where rule = any(:rules) and (:dept_code = '' or dept_code = :dept_code)
+    group by 1, 2, 3, 4, 5, 6 having :rule = '' or bool_or(rule = :rule)"""
 
 
 class Choice(NamedTuple):
@@ -58,7 +59,7 @@ def count_cases(connection: Connection, choice: Choice) -> int:
 
 
 def cases(connection: Connection, choice: Choice, offset: int, limit: int) -> Sequence[Row[Any]]:
-    """A page of those services, the latest first. Blocks."""
+    """A page of those services with the rules that they fail, the latest first. Blocks."""
     query = text(_CHOSEN + " order by served_at desc, case_no, service_no offset :offset limit :limit")
     return connection.execute(query, _chosen(choice) | {"offset": offset, "limit": limit}).all()
 
