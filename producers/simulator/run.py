@@ -82,7 +82,8 @@ async def _dispatch(order: Order, stop: asyncio.Event, lanes: Lanes) -> None:
     """Hand over each parcel when its time comes."""
     timeline, pace = Timeline(order.county.began, order.speed), Pace(order.pace or None)
     for parcel in parcels(plan(order.county)):
-        if await wait(stop, max(timeline.seconds_until(parcel[0].at), pace.next_in())):
+        paced = [pace.next_in() for _ in parcel]
+        if await wait(stop, max(timeline.seconds_until(parcel[0].at), paced[-1])):
             break
         await lanes.put(parcel)
     await lanes.end()

@@ -44,6 +44,7 @@ class Sent:
         *,
         seconds: float = 0.0,
         speed: float | None = None,
+        pace: float = 0.0,
         **gateway: Any,
     ) -> None:
         settings = settings_in(folder, **gateway)
@@ -61,7 +62,7 @@ class Sent:
         with served(house.app, lifespan="off") as url:
             tokens = house.way_in.tokens
             shared = Shared(url, enrolled, tokens, Tally(), {}, asyncio.Event())
-            order = Order(county, url, speed, connections=8, seconds=seconds)
+            order = Order(county, url, speed, pace, 8, seconds)
             self.tally = uvloop.run(_run(order, shared, lambda _: None))
         self.rows = house.rows()
         house.close()
@@ -131,6 +132,13 @@ def test_an_hour_of_the_county_lasts_as_long_as_its_speed_says(tmp_path: Path) -
     assert hour.tally.seconds >= (last.at - morning.began).total_seconds() / 1_800
     assert sorted(row.record.event_id for row in hour.rows) == sorted(hour.tally.taken)
     assert len(hour.rows) > 20
+
+
+def test_a_pace_counts_events_also_those_of_a_batch(tmp_path: Path) -> None:
+    night = COUNTY._replace(began=TUESDAY + timedelta(hours=17), days=1, rate=60)
+    paced = Sent(tmp_path, night, pace=40, trusted_proxies=["127.0.0.1"])
+    assert paced.tally.by_way["batch"] > 5
+    assert paced.tally.seconds >= len(list(plan(night))) / 40 - 0.2
 
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Any]
