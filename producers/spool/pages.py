@@ -4,7 +4,6 @@ A row of a table lies in a leaf page of type 13 as a cell: length, rowid, a head
 page goes on in a chain of overflow pages.
 """
 
-import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -38,7 +37,7 @@ def cells(image: bytes, number: int, page_of: PageOf) -> Iterator[Cell]:
     start = FIRST_PAGE_HEADER if number == 1 else 0
     if len(image) != PAGE_BYTES or image[start] != LEAF:
         return
-    (count,) = struct.unpack_from(">H", image, start + 3)
+    count = int.from_bytes(image[start + 3 : start + 5])
     for at in range(start + 8, min(start + 8 + 2 * count, PAGE_BYTES - 1), 2):
         try:
             yield _cell(image, int.from_bytes(image[at : at + 2]), page_of)
@@ -58,8 +57,8 @@ def _payload(image: bytes, at: int, length: int, page_of: PageOf) -> bytes:
     local = _local(length)
     payload = image[at : at + local]
     if local < length:
-        (following,) = struct.unpack_from(">I", image.ljust(PAGE_BYTES + 4, b"\0"), at + local)
-        payload += _overflow(following, length - local, page_of)
+        following = image[at + local : at + local + 4]
+        payload += _overflow(int.from_bytes(following), length - local, page_of)
     if len(payload) < length:
         raise Unreadable
     return payload
@@ -79,7 +78,7 @@ def _overflow(number: int, length: int, page_of: PageOf) -> bytes:
         image = page_of(number)
         if len(image) != PAGE_BYTES:
             raise Unreadable
-        (number,) = struct.unpack_from(">I", image)
+        number = int.from_bytes(image[:4])
         parts.append(image[4 : 4 + length])
         length -= OVERFLOW_BYTES
     return b"".join(parts)

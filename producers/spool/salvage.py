@@ -16,8 +16,14 @@ from producers.spool.pages import Cell, cells
 from producers.spool.record import DamagedRow, Packed, unpack
 from producers.spool.tables import FILE, JOURNAL, PAGE_BYTES, make
 
+NUMBERS = 1 << 63
+"""What SQLite can number."""
+_SALVAGED = """
+create temp table salvaged (seq, event_id, digest, received, packed, crc, unique (event_id, digest))
+"""
+"""A row's number is the one thing that its checksum does not cover: two rows may claim the same."""
 _RENUMBERED = """
-insert or ignore into main.record (seq, event_id, digest, received, packed, crc)
+insert into main.record (seq, event_id, digest, received, packed, crc)
 select row_number() over (order by seq), event_id, digest, received, packed, crc from salvaged
 """
 
@@ -30,9 +36,7 @@ def salvage(folder: Path, into: Path) -> int:
     frames = journal.read(folder / JOURNAL).frames
     with _mapped(folder / FILE) as database, closing(make(into)) as new:
         new.execute("begin")
-        new.execute(
-            "create temp table salvaged (seq integer primary key, event_id, digest, received, packed, crc)"
-        )
+        new.execute(_SALVAGED)
         for trusted in (True, False):  # first what verifies, then whatever is there
             for cell in _cells(database, frames, trusted=trusted):
                 _keep(new, cell)
@@ -71,7 +75,7 @@ def _keep(new: sqlite3.Connection, cell: Cell) -> None:
     match cell.values:
         case (None, str(event_id), str(digest), int(received), bytes(packed), int(crc)):
             row = Packed(event_id, digest, received, packed, crc)
-            if _is_as_written(cell.rowid, row):
+            if cell.rowid < NUMBERS and _is_as_written(cell.rowid, row):
                 new.execute("insert or ignore into salvaged values (?, ?, ?, ?, ?, ?)", (cell.rowid, *row))
         case (None, str(key), str(event_id), str(digest)):
             new.execute(
