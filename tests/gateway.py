@@ -32,6 +32,11 @@ class GatewayProcess:
     def url(self) -> str:
         return self._settings.gateway.url
 
+    @property
+    def pid(self) -> int:
+        """Of its process, once it was started."""
+        return self._process.pid if self._process else 0
+
     def start(self) -> None:
         """Blocks until it answers."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("HCP_")}

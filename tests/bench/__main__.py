@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.bench import breakdown, catch_up, ceiling, growth, h5, latency, memory, peer, report, spool
+from tests.bench import (
+    breakdown,
+    catch_up,
+    ceiling,
+    gateway,
+    growth,
+    h5,
+    latency,
+    memory,
+    peer,
+    report,
+    spool,
+)
 from tests.bench.figures import Figure, Wrong
 from tests.bench.stage import Measurement, Stage, stage
 from tests.conftest import CACHE
@@ -24,6 +36,7 @@ USUAL: dict[str, Measurement] = {
     "peer": peer.measure,
     "breakdown": breakdown.measure,
     "h5": h5.measure,
+    "gateway": gateway.measure,
     "spool": spool.measure,
 }
 ALL: dict[str, Measurement] = USUAL | {"growth": growth.measure}
