@@ -28,7 +28,9 @@ def running(open_: Spool, sink: Any) -> Iterator[Forwarder]:
         assert forwarder.stop()
 
 
-def test_everything_goes_in_order_as_it_comes(tmp_path: Path) -> None:
+def test_everything_goes_in_order_as_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new row wakes it: it would not look by itself for an hour."""
+    monkeypatch.setattr(module, "IDLE_SECONDS", 3_600)
     sink = ToldSink()
     with spool(tmp_path) as open_:
         fill(open_, "e1", "e2")
