@@ -21,6 +21,8 @@ from producers.screen.stream import heard
 
 UNCACHED = {"Cache-Control": "no-cache"}
 """Asked for again each time: what is kept for offline use is the service worker's business alone."""
+UNBUFFERED = UNCACHED | {"X-Accel-Buffering": "no"}
+"""A proxy hands on each event as it comes."""
 PAGE, CONTEXT = "screen.html", {"reasons": reasons()}
 
 CALLING = Operation(
@@ -76,7 +78,7 @@ class Screen:
         window, device = request.path_params["window"], request.state.device
         _listens(device, window)
         return StreamingResponse(
-            heard(device, window, self._invitations), headers=UNCACHED, media_type="text/event-stream"
+            heard(device, window, self._invitations), headers=UNBUFFERED, media_type="text/event-stream"
         )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 from playwright.sync_api import Error
 
+from producers.screen.shell import HERE
+
 CHROMIUM = "/usr/bin/chromium"
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 SHOTS = os.environ.get("SHOTS")
@@ -74,6 +76,23 @@ class Tablet:
         if SHOTS:
             size = self.page.viewport_size
             self.page.screenshot(path=str(Path(SHOTS) / f"{name}-{size['width']}x{size['height']}.png"))
+
+
+Twin = tuple[str, str, str]
+"""A script of the page, what stands in it, and what stands there in the broken twin."""
+
+
+def twin_of(context: Any, twin: Twin | None) -> None:
+    """The page's script is another one from now on. Only for a context without service workers."""
+    if twin is None:
+        return
+    name, right, wrong = twin
+    source = (HERE / "static" / name).read_text()
+    assert source.count(right) == 1
+    broken = source.replace(right, wrong)
+    context.route(
+        f"**/static/{name}", lambda route: route.fulfill(body=broken, content_type="text/javascript")
+    )
 
 
 @contextmanager

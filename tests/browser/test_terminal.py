@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from tests.browser.tablet import ARGS, CHROMIUM, TALL, WIDE, Tablet, tablet
+from tests.browser.tablet import ARGS, CHROMIUM, TALL, WIDE, Tablet, Twin, tablet, twin_of
 from tests.producers.gateway.house import SECRETS, SYSTEM
 from tests.producers.terminal.stand import Stand, unbroken
 from tests.wait import wait_for
@@ -102,10 +102,8 @@ def test_a_tablet_whose_key_is_not_known_says_so_and_keeps_asking(stand: Stand, 
 
 
 def test_another_device_may_not_take_over_while_reviews_wait(stand: Stand, one: Tablet) -> None:
-    one.page.context.set_offline(True)
-    one.judge(5)
-    one.page.context.set_offline(False)
     one.page.route("**/v1/events", lambda route: route.abort())
+    one.judge(5)
     one.page.goto("about:blank")
     one.page.goto(stand.link_of("terminal-2", bytes(32)))
     assert "还有 1 条评价没有发送" in one.page.inner_text("#notice-words")
@@ -197,25 +195,43 @@ def test_a_newer_call_waits_for_who_is_choosing_reasons(stand: Stand, one: Table
     assert (review["case_no"], review["satisfaction"]) == ("C1", 1)
 
 
-def test_who_goes_away_has_said_nothing(stand: Stand, timed: Tablet) -> None:
-    stand.invite()
-    timed.shows("faces")
-    timed.page.clock.run_for(59_000)
-    timed.shows("faces")
-    timed.touch('[data-level="5"]')
-    timed.page.clock.run_for(30_000)
-    timed.page.fill("#comment", "刚写到一半")
-    timed.page.clock.run_for(59_000)
-    timed.shows("reasons")
-    assert int(timed.page.inner_text('[data-view="reasons"] [data-left]')) <= 2
-    timed.page.clock.run_for(2_000)
-    timed.shows("idle")
-    timed.page.clock.run_for(120_000)
-    assert timed.counts() == {"waiting": 0, "refused": 0}
-    assert stand.reviews() == []
-    timed.touch("#begin")
-    timed.touch('[data-level="5"]')
-    assert timed.page.input_value("#comment") == ""
+def goes_away(stand: Stand, chromium: Any, twin: Twin | None) -> None:
+    """AssertionError if something is sent for a citizen who did not submit it."""
+    with tablet(chromium, service_workers="block") as one:
+        twin_of(one.page.context, twin)
+        one.page.clock.install()
+        one.enrol(stand.link)
+        stand.invite()
+        one.shows("faces")
+        one.page.clock.run_for(50_000)
+        one.shows("faces")
+        one.touch('[data-level="5"]')
+        one.page.clock.run_for(30_000)
+        one.page.fill("#comment", "刚写到一半")
+        one.page.clock.run_for(50_000)
+        one.shows("reasons")
+        assert 0 < int(one.page.inner_text('[data-view="reasons"] [data-left]')) <= 11
+        one.page.clock.run_for(12_000)
+        one.shows("idle")
+        one.page.clock.run_for(120_000)
+        assert one.counts() == {"waiting": 0, "refused": 0}
+        assert stand.reviews() == []
+        one.touch("#begin")
+        one.touch('[data-level="5"]')
+        assert one.page.input_value("#comment") == ""
+
+
+PRAISE: Twin = ("screen.js", "() => this.leave());", "() => this.#submit());")
+"""What some systems of this kind do: who says nothing is counted as satisfied."""
+
+
+def test_who_goes_away_has_said_nothing(stand: Stand, chromium: Any) -> None:
+    goes_away(stand, chromium, None)
+
+
+def test_praise_by_default_goes_red(stand: Stand, chromium: Any) -> None:
+    with pytest.raises(AssertionError):
+        goes_away(stand, chromium, PRAISE)
 
 
 def test_who_says_no_has_said_nothing(stand: Stand, one: Tablet) -> None:
@@ -225,15 +241,31 @@ def test_who_says_no_has_said_nothing(stand: Stand, one: Tablet) -> None:
     assert one.counts() == {"waiting": 0, "refused": 0}
 
 
-def test_another_face_forgets_the_reasons_of_the_one_before(stand: Stand, one: Tablet) -> None:
+def test_another_face_keeps_the_words_and_not_the_reasons_of_the_one_before(
+    stand: Stand, one: Tablet
+) -> None:
     one.touch("#begin")
     one.touch('[data-level="1"]')
     one.touch('label:has([value="115"])')
+    one.page.fill("#comment", "其实很好")
     one.touch("#back")
     one.touch('[data-level="5"]')
     one.touch("#submit")
     (review,) = wait_for(stand.reviews, what="the review")
-    assert (review["satisfaction"], review.get("reason_codes", [])) == (5, [])
+    assert (review["satisfaction"], review.get("reason_codes", []), review["comment"]) == (5, [], "其实很好")
+
+
+def test_by_keyboard_nothing_comes_into_the_address(stand: Stand, one: Tablet) -> None:
+    one.touch("#begin")
+    one.touch('[data-level="1"]')
+    one.page.fill("#comment", "键盘")
+    one.page.focus('[value="115"]')
+    one.page.keyboard.press("Space")
+    one.page.keyboard.press("Enter")
+    one.shows("thanks")
+    assert one.page.url == stand.page
+    (review,) = wait_for(stand.reviews, what="the review")
+    assert (review["reason_codes"], review["comment"]) == (["115"], "键盘")
 
 
 def test_the_thanks_stay_for_five_seconds(stand: Stand, timed: Tablet) -> None:
@@ -248,6 +280,7 @@ def test_a_wrong_clock_does_not_keep_it_from_sending(stand: Stand, chromium: Any
     with tablet(chromium) as one:
         one.page.clock.install(time="2026-01-01T08:00:00+08:00")
         one.enrol(stand.link)
+        one.page.get_by_text("本机时间有误").wait_for()
         one.judge(5)
         (review,) = wait_for(stand.reviews, what="the review")
         assert review["submitted_at"].startswith("2026-01-01T00:00")  # by the sender's clock

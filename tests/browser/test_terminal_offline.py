@@ -11,14 +11,12 @@ from playwright.sync_api import Error, sync_playwright
 
 from producers.screen import shell
 from producers.screen.shell import HERE
-from tests.browser.tablet import ARGS, CHROMIUM, Tablet, kept_tablet, kill, tablet
+from tests.browser.tablet import ARGS, CHROMIUM, Tablet, Twin, kept_tablet, kill, tablet, twin_of
 from tests.producers.terminal.stand import Stand, unbroken
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.browser
 EVENTS = "**/v1/events"
-Twin = tuple[str, str, str]
-"""A script of the page, what stands in it, and what stands there in the twin."""
 
 
 @pytest.fixture(scope="module")
@@ -106,18 +104,6 @@ def lose_an_answer(one: Tablet, profile: Path) -> None:
 def wait_until_killed(one: Tablet) -> None:
     with pytest.raises(Error):
         one.page.wait_for_timeout(60_000)
-
-
-def twin_of(context: Any, twin: Twin | None) -> None:
-    """The page's script is another one from now on."""
-    if twin is None:
-        return
-    name, right, wrong = twin
-    source = (HERE / "static" / name).read_text()
-    assert source.count(right) == 1
-    context.route(f"**/static/{name}", lambda route: route.fulfill(
-        body=source.replace(right, wrong), content_type="text/javascript"
-    ))  # fmt: skip
 
 
 def kills_while_sending(stand: Stand, playwright: Any, profile: Path, twin: Twin | None) -> None:

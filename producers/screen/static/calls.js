@@ -7,6 +7,7 @@ const SILENCE = 40_000; // the gateway says something every 15 s
 
 export class Calls {
   #pause = new Pause();
+  #silence;
 
   // `heard(name, data)` for each event; `linked(state)` with "connected", "offline" or "refused".
   constructor(gateway, window, heard, linked) {
@@ -31,17 +32,22 @@ export class Calls {
     this.#pause.wake();
   }
 
+  // The net is gone: do not wait until that is noticed.
+  drop() {
+    this.#silence?.abort();
+  }
+
   async #once() {
-    const silence = new Silence();
+    this.#silence = new Silence();
     try {
-      const answer = await this.gateway.ask("GET", this.path, { signal: silence.signal });
+      const answer = await this.gateway.ask("GET", this.path, { signal: this.#silence.signal });
       if (answer.status === 401 || answer.status === 403) throw new Refused();
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       this.#pause.succeeded();
       this.linked("connected");
-      for await (const { name, data } of events(answer.body, silence)) this.heard(name, data);
+      for await (const { name, data } of events(answer.body, this.#silence)) this.heard(name, data);
     } finally {
-      silence.end();
+      this.#silence.end();
     }
   }
 }
@@ -49,18 +55,17 @@ export class Calls {
 class Refused extends Error {}
 
 // Gives up an answer that has become silent: a connection can be dead without saying so.
-class Silence {
-  #controller = new AbortController();
+class Silence extends AbortController {
   #timer;
 
   constructor() {
-    this.signal = this.#controller.signal;
+    super();
     this.broken();
   }
 
   broken() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#controller.abort(), SILENCE);
+    this.#timer = setTimeout(() => this.abort(), SILENCE);
   }
 
   end() {

@@ -8,8 +8,9 @@ const PROBLEM = "urn:hcp:problem:";
 export class Gateway {
   #ahead = 0; // milliseconds by which the gateway's clock is ahead of ours, once it has said that ours is wrong
 
-  constructor(device) {
-    this.device = device;
+  // `clockIsWrong` is told when the gateway says so of ours.
+  constructor(device, clockIsWrong) {
+    Object.assign(this, { device, clockIsWrong });
   }
 
   // The answer to a signed request. Rejects if there is no net.
@@ -31,6 +32,7 @@ export class Gateway {
     const there = Date.parse(answer.headers.get("date"));
     if (kind !== "clock_skew" || Number.isNaN(there)) return false;
     this.#ahead = there - Date.now();
+    this.clockIsWrong();
     return true;
   }
 }

@@ -1,4 +1,4 @@
-// The quiet line at the bottom: which window this is, whether the net is there, what waits.
+// The quiet line at the bottom: which window this is, whether the net is there, what waits, what an administrator must mend.
 
 const NET = {
   starting: "正在连接",
@@ -10,7 +10,6 @@ const NET = {
 export class Line {
   constructor(page) {
     this.page = page;
-    this.net("starting");
   }
 
   place(name) {
@@ -25,6 +24,10 @@ export class Line {
   counts({ waiting, refused }) {
     this.#write("waiting", `待发送 ${waiting} 条`);
     this.#write("refused", refused ? `${refused} 条未被接收，请联系管理员` : "");
+  }
+
+  clockIsWrong() {
+    this.#write("clock", "本机时间有误，请联系管理员");
   }
 
   #write(id, words) {

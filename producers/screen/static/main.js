@@ -54,14 +54,16 @@ async function start() {
 }
 
 function begin() {
-  const gateway = new Gateway(device);
+  const gateway = new Gateway(device, () => line.clockIsWrong());
   const calls = new Calls(gateway, windowCode, heard, linked);
   forwarder = new Forwarder(gateway, `/terminal/${device.id}`, showCounts);
   addEventListener("online", () => {
     calls.wake();
     forwarder.wake();
   });
+  addEventListener("offline", () => calls.drop());
   line.place(device.profile?.name || windowCode);
+  line.net("starting");
   showCounts();
   calls.listen();
   forwarder.run();

@@ -73,7 +73,10 @@ export class Screen {
     on("[data-leave]", () => this.leave());
     on("[data-level]", ({ dataset }) => this.#choose(Number(dataset.level)));
     on("#back", () => this.show("faces"));
-    on("#submit", () => this.#submit().catch(() => {}));
+    this.page.querySelector("form").addEventListener("submit", (event) => {
+      event.preventDefault(); // nothing of it may come into an address
+      this.#submit().catch(() => {}); // the notice says it
+    });
     for (const kind of ["pointerdown", "keydown", "input"]) {
       this.page.addEventListener(kind, () => this.#countdown.touched());
     }
@@ -81,7 +84,6 @@ export class Screen {
 
   #choose(level) {
     this.#visit.level = level;
-    this.#clear();
     for (const of of this.page.querySelectorAll("[data-of]")) of.hidden = of.dataset.of !== String(level);
     this.show("reasons");
   }
@@ -111,10 +113,6 @@ export class Screen {
     this.#countdown.end();
     clearTimeout(this.#thanked);
     this.#visit = undefined;
-    this.#clear();
-  }
-
-  #clear() {
     this.page.querySelector("form").reset();
   }
 

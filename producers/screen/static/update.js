@@ -6,7 +6,8 @@ const IDLE = 10_000;
 
 // `idle` says whether nobody stands here.
 export async function lookAfter(idle) {
-  const registration = await navigator.serviceWorker.register("/terminal/worker.js", { scope: "/terminal/" });
+  const registration = await navigator.serviceWorker?.register("/terminal/worker.js", { scope: "/terminal/" });
+  if (!registration) return; // a browser without: the page works, and cannot be loaded without the net
   setInterval(() => registration.update().catch(() => {}), LOOK); // no net: the next time
   setInterval(() => idle() && takeOver(registration.waiting, idle), IDLE);
 }
