@@ -13,7 +13,6 @@ from schemas.codes import HandlingMode, read_csv
 from schemas.events import CaseEvent
 from schemas.identifiers import OWN_CASE_PREFIX, is_area_code, is_uscc
 
-RECORD, FILE = "record", "file"
 _ITEM_LENGTHS = (31, 33)
 _CACHED = 16_384
 """About 10 MB: each of 1,797 items in each of 9 areas, or what a foreign sender has instead."""
