@@ -86,7 +86,7 @@ def test_a_damaged_link_is_told_and_the_enrolment_before_it_stays(
     begin, _, rest = stand.link.partition(name)
     one.page.goto("about:blank")
     one.page.goto(begin + harm + rest[rest.find("&") :] if "&" in rest else begin + harm)
-    assert one.page.get_by_role("heading", name="登记没有完成").is_visible()
+    one.page.get_by_role("heading", name="登记没有完成").wait_for()
     assert one.page.url == stand.page
     one.page.reload()
     one.net("connected")
@@ -96,7 +96,7 @@ def test_a_tablet_whose_key_is_not_known_says_so_and_keeps_asking(stand: Stand, 
     with tablet(chromium) as one:
         one.page.goto(stand.link_of("terminal-1", bytes(32)))
         one.net("refused")
-        assert one.page.get_by_role("heading", name="此评价器的登记无效").is_visible()
+        one.page.get_by_role("heading", name="此评价器的登记无效").wait_for()
         one.page.goto("about:blank")
         one.enrol(stand.link)
 
@@ -106,6 +106,7 @@ def test_another_device_may_not_take_over_while_reviews_wait(stand: Stand, one: 
     one.judge(5)
     one.page.goto("about:blank")
     one.page.goto(stand.link_of("terminal-2", bytes(32)))
+    one.shows("notice")
     assert "还有 1 条评价没有发送" in one.page.inner_text("#notice-words")
     assert kept_device(one)["id"] == "terminal-1"
     one.page.unroute("**/v1/events")

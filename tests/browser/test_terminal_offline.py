@@ -248,8 +248,7 @@ def test_storage_that_is_full_is_said_and_nobody_is_thanked(stand: Stand, chromi
         one.touch("#begin")
         one.touch('[data-level="1"]')
         one.touch("#submit")
-        one.shows("notice")
-        assert one.page.get_by_role("heading", name="暂时不能接收评价").is_visible()
+        one.page.get_by_role("heading", name="暂时不能接收评价").wait_for()
         one.page.clock.run_for(31_000)  # it looks whether it can again, and begins anew
         one.shows("idle")
         one.judge(1)
