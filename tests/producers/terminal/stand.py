@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +77,6 @@ def unbroken(stand: Stand, count: int) -> None:
     assert [event["device_seq"] for event in events] == list(range(1, count + 1))
     assert [event.get("device_prev", "") for event in events] == ["", *digests[:-1]]
     assert len({event["event_id"] for event in events}) == count
-
-
-def digest_of(sent: str) -> str:
-    """As the next event names it."""
-    return sha256(sent.encode()).hexdigest()
 
 
 def _devices(settings: Settings) -> list[Device]:
