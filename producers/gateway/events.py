@@ -115,9 +115,7 @@ class Events:
         """1. Read each. 2. Take those that are events, in one commit. 3. Answer each."""
         read = [self._record(device, event) for event in events]
         records = [record for record in read if isinstance(record, Record)]
-        appending = self._way_in.spool.append_all(records, nonce=nonce)
-        answers: list[Appended | SpoolError] = await self._way_in.landed(appending)
-        told = iter(answers)
+        told = iter(await self._way_in.take_all(records, nonce))
         results = [_answered(one, next(told)) if isinstance(one, Record) else one for one in read]
         status = 202 if all(one.status == 202 for one in results) else 207
         return Answer(Answers(results), status)

@@ -1,5 +1,6 @@
 """Serving the gateway: one process, one event loop, no access log."""
 
+import gc
 from typing import Any
 
 import uvicorn
@@ -20,6 +21,9 @@ OPTIONS: dict[str, Any] = {
     "proxy_headers": False,  # nobody's X-Forwarded-For is believed by the server: `gateway.address` decides
     "timeout_graceful_shutdown": 1,
 }
+COLLECT = (20_000, 20, 50)
+"""A request leaves some fifty objects on their way, none of them in a circle: at 4,000 a second the usual 700 means a look at
+the young ones three hundred times a second, and at all of them every few seconds, for tens of milliseconds."""
 
 
 def serve(settings: Settings) -> None:
@@ -29,4 +33,6 @@ def serve(settings: Settings) -> None:
         app = create(settings)
     except ValueError as error:  # no keys, or a proxy that is no address
         raise CannotServeError(str(error)) from None
+    gc.freeze()  # what is there now stays: no collection looks at it again
+    gc.set_threshold(*COLLECT)
     uvicorn.run(app, host=settings.gateway.host, port=settings.gateway.port, **OPTIONS)

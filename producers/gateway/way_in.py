@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,7 +20,8 @@ from producers.gateway.landing import Landing
 from producers.gateway.limiter import Limiter
 from producers.gateway.patience import Patience
 from producers.gateway.signed import Nonces, device_of
-from producers.spool.record import Record
+from producers.spool.judging import Answer
+from producers.spool.record import Appended, Record
 from producers.spool.spool import Spool
 from producers.tokens import Tokens
 from schemas.cloudevents import SENT_DIGEST, cloud_headers, key_of
@@ -29,7 +29,6 @@ from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, Invalid, Received, read
 from schemas.topics import Stream
 
-T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -111,19 +110,22 @@ class WayIn:
     ) -> Accepted:
         """Take an event that `read` gave. Returns and raises as `accept`."""
         record = self.record(received, source, sent)
-        appended = await self.landed(self.spool.append(record, nonce=nonce, once=once))
+        reply = self._land().reply()
+        began = time.perf_counter()
+        self.spool.append_for(reply, record, nonce, once)
+        appended: Appended = await reply.waiting
+        metrics.GATEWAY_ACCEPT_SECONDS.observe(time.perf_counter() - began)
         return Accepted(received.event_id, appended.received_at, appended.seen_before)
 
-    async def landed(self, future: "Future[T]") -> T:
-        """What a future of the spool gives, or raises."""
+    async def take_all(self, records: Sequence[Record], nonce: str) -> list[Answer]:
+        """Take a batch of records in one commit; what became of each. Raises NonceUsed, SpoolBroken."""
+        return await asyncio.wrap_future(self.spool.append_all(records, nonce=nonce))
+
+    def _land(self) -> Landing:
         loop = asyncio.get_running_loop()
         if self._landing is None or self._landing.loop is not loop:
             self._landing = Landing(loop)
-        began = time.perf_counter()
-        try:
-            return await self._landing.wait(future)
-        finally:
-            metrics.GATEWAY_ACCEPT_SECONDS.observe(time.perf_counter() - began)
+        return self._landing
 
     def record(self, received: Received[Any], source: str, sent: bytes | None = None) -> Record:
         """The record of an event, as the log will have it. Raises Invalid."""

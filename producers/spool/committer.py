@@ -42,8 +42,7 @@ class Committer:
         return self._failed
 
     def submit(self, task: Task) -> None:
-        """Put a task in the queue; its future tells how it ended. Does not block. It cannot be cancelled any more."""
-        task.future.set_running_or_notify_cancel()
+        """Put a task in the queue; its future tells how it ended, and is not to be cancelled. Does not block."""
         with self._gate:
             if not self._closed:
                 self._queue.put(task)

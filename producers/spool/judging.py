@@ -1,15 +1,21 @@
 """Who of those that wait together is stored, who was seen before, who is refused. Pure."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from producers.spool.errors import AlreadyUsed, NonceUsed, SpoolError, SpoolFull
 from producers.spool.record import Appended, Packed, from_ms
 from producers.spool.store import Event
 
 Answer = Appended | SpoolError
+
+
+class Reply(Protocol):
+    """Who waits for an answer: a Future, or what is lighter. Called in the spool's thread; does not block."""
+
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, exception: BaseException, /) -> None: ...
 
 
 class Request(NamedTuple):
@@ -22,7 +28,7 @@ class Request(NamedTuple):
     nonce: str
     once: str
     alone: bool
-    future: "Future[Any]"
+    future: Reply
 
 
 @dataclass

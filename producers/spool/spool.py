@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pipeline import metrics
 from producers.spool.committer import Committer
 from producers.spool.damage import damaged, mend
 from producers.spool.high_water import HighWater
-from producers.spool.judging import Answer, Request, Verdict
+from producers.spool.judging import Answer, Reply, Request, Verdict
 from producers.spool.lock import Lock
 from producers.spool.nonces import Nonces
 from producers.spool.reading import Reading
@@ -97,16 +97,20 @@ class Spool:
         The future raises SpoolFull (later again), SpoolBroken, NonceUsed, and AlreadyUsed, if another event (another id, or
         the same with another body) has used `once`, which is remembered for good.
         """
-        future: Future[Appended] = Future()
-        self._committer.submit(Request([self._pack(record)], nonce, once, alone=True, future=future))
+        future: Future[Appended] = _begun()
+        self.append_for(future, record, nonce, once)
         return future
+
+    def append_for(self, reply: Reply, record: Record, nonce: str = "", once: str = "") -> None:
+        """The same, for who has something lighter than a Future to wait with: it gets the Appended or the error."""
+        self._committer.submit(Request([self._pack(record)], nonce, once, alone=True, future=reply))
 
     def append_all(self, records: Sequence[Record], *, nonce: str = "") -> "Future[list[Answer]]":
         """Store a batch in one commit; each record has its own answer, in their order: Appended, or SpoolFull. Does not block.
 
         The future raises NonceUsed or SpoolBroken for the batch as a whole. A nonce counts as used when all are stored.
         """
-        future: Future[list[Answer]] = Future()
+        future: Future[list[Answer]] = _begun()
         rows = [self._pack(record) for record in records]
         self._committer.submit(Request(rows, nonce, "", alone=False, future=future))
         return future
@@ -164,7 +168,7 @@ class Spool:
 
     def is_full(self) -> "Future[bool]":
         """Whether an event, if it is a large one, finds no room now; answered by the thread that stores them. Does not block."""
-        future: Future[bool] = Future()
+        future: Future[bool] = _begun()
         self._committer.submit(Call(self._is_full, future))
         return future
 
@@ -250,10 +254,17 @@ class Spool:
         return to_ms(self._clock())
 
     def _call(self, work: Callable[[Store], R]) -> R:
-        future: Future[R] = Future()
+        future: Future[R] = _begun()
         self._committer.submit(Call(work, future))
         return future.result()
 
 
 def _ms(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
+
+
+def _begun() -> "Future[Any]":
+    """A future that cannot be cancelled any more: whoever waits for it may go, what was asked for is done."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
