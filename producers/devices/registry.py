@@ -108,7 +108,10 @@ class Registry:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.refresh()
+            try:
+                self.refresh()
+            except Exception:  # a defect must not make it blind for good
+                log.exception("failed", extra={"task": "devices"})
             self._stopping.wait(REFRESH_SECONDS)
 
     def _learn(self, devices: list[Device]) -> bool:

@@ -59,11 +59,6 @@ class Problem(msgspec.Struct):
         return Response(_encode(self.document()), self.status, dict(self.headers), MEDIA_TYPE)
 
 
-def problem(status: int, kind: str, title: str, detail: str = "", **more: Any) -> Response:
-    """A problem document as a response. `kind`: the last part of its type; `more`: further members."""
-    return Problem(status, kind, title, detail, more).response()
-
-
 EXPECTED = (Invalid, NotSigned, Refused, TokenBad, TokenExpired, SpoolError, HTTPException)
 """What a request may meet. Anything else is a defect of ours."""
 

@@ -30,7 +30,11 @@ class Running:
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """While the application is served. When it ends, no request comes any more, and none is being answered."""
+        """While the application is served. When it ends, no request comes any more, and none is being answered.
+
+        The first request waits for the first look at the devices, some seconds at most: nobody is refused who was just added.
+        """
+        await run_in_threadpool(self._devices.refresh)
         self._devices.start()
         self.forwarder.start()
         self._pulse.start()

@@ -1,5 +1,6 @@
 """`hcp gateway` as a process, on real servers: from a signed request to a ticket, without a database, and told to stop."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,13 +15,17 @@ import httpx
 import pytest
 
 from deploy.embedded import ports
+from pipeline.ledger.verify import verify
 from pipeline.settings import Settings, environment
 from pipeline.signing import sign
 from producers.devices.device import Device
 from producers.devices.managing import NewKey, Office, decode
+from producers.spool.forwarder import Forwarder
+from producers.spool.kafka_sink import KafkaSink
 from tests.gateway import GatewayProcess
 from tests.harness import DEPT, System, case, review
-from tests.producers.gateway.house import ce_headers
+from tests.producers.gateway.house import House, ce_headers
+from tests.producers.gateway.mutating import bombard
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
@@ -126,6 +131,26 @@ def test_told_to_stop_it_stops_at_once_and_says_so(system: System, gateway: Gate
     gateway.start()
     with system.worker():
         wait_for(lambda: system.one("select count(*) from review") == 20, 40, "all of them in the ledger")
+
+
+def test_mutants_that_were_taken_are_in_the_ledger_and_no_dead_letter_is(
+    system: System, tmp_path: Path
+) -> None:
+    """Each accepted one is in the ledger; `python -m tests.producers.gateway` sends a hundred thousand at the reader alone."""
+    system.settings.gateway.spool_dir = tmp_path / "mutants"
+    gateway = House(system.settings)
+    forwarder = Forwarder(gateway.way_in.spool, KafkaSink(system.settings.kafka))
+    statuses = asyncio.run(bombard(gateway, 3_000, seed=7))
+    taken = len(gateway.rows())
+    assert taken > 500
+    assert statuses[422] > 500
+    forwarder.start()
+    with system.worker():
+        wait_for(lambda: sum(system.fates().values()) == taken, 60, "the ledger to have them")
+    assert forwarder.stop()
+    gateway.close()
+    assert "dead_letter" not in system.fates()
+    assert verify(system.settings) == []
 
 
 def typed(settings: Settings, folder: Path, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
