@@ -1,4 +1,4 @@
-"""What the tests need beside Python: Chromium, promtool, Chinese fonts. `python -m tests.tools` brings it, or says how."""
+"""What the tests need beside Python: Kafka's jars, Chromium, promtool, Chinese fonts. `python -m tests.tools` brings it, or says how."""
 
 import os
 import shutil
@@ -6,6 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from deploy.embedded.jars import fetch_jars
+from tests.conftest import CACHE
 
 Done = subprocess.CompletedProcess[str]
 INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold")
@@ -69,5 +72,11 @@ def install(machine: Machine, packages: list[str]) -> str:
     return said
 
 
+def main() -> str:
+    """Bring everything; returns what a person has to do, empty if nothing. Blocks."""
+    fetch_jars(CACHE)  # once, before several processes want them
+    return provide(Machine())
+
+
 if __name__ == "__main__":
-    sys.exit(provide(Machine()) or None)
+    sys.exit(main() or None)
