@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg2
 import pytest
 from psycopg2.errors import InsufficientPrivilege
@@ -25,6 +26,11 @@ PASSWORD = "only-for-tests-7f3a"
 CACHE = Path(os.environ.get("HCP_STACK__DATA_DIR", ".hcp")) / "kafka" / "libs"
 SEAL_KEY = base64.b64encode(bytes(range(32))).decode()
 _number = itertools.count(1)
+hypothesis.settings.register_profile(
+    "noisy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("noisy")
+"""Two processes share two cores with the servers: how long an example takes says nothing about it."""
 
 
 @pytest.fixture(scope="session", autouse=True)

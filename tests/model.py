@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import astuple
 
 from pipeline.rules.fold import Arrival
+from pipeline.rules.inspection import passed
 from schemas.events import CaseEvent
 
 DAY = timedelta(hours=24)
@@ -116,7 +117,7 @@ class Model:
                 sums["cases_on_time"] += first_received - self.event(case).served_at <= DAY
             for identity in self.under(service, "case"):
                 sums["case_records"] += 1
-                sums["cases_passed"] += "name_missing" not in self.copies[identity][0].entry.flags
+                sums["cases_passed"] += passed(self.copies[identity][0].entry.flags)
             if service[0] and review is not None:
                 sums[self.outcome(service) or "unpaired"] += 1
                 self._count_level(sums, review)

@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 
 from pipeline.ledger.verify import verify
 from pipeline.rules.fold import Arrival
+from pipeline.rules.inspection import failed
 from pipeline.rules.measures import MEASURES
 from pipeline.rules.records import Entry, key_of
 from pipeline.rules.records import Place as Lies
@@ -127,5 +128,6 @@ def _arrival(system: System, place: Place, seen: Seen) -> Arrival | None:
     except Invalid:
         return None
     lies = Lies(system.settings.kafka.topic(place.stream), place.partition, place.offset)
-    entry: Entry[Any] = Entry(got.event, got.event_id, got.digest, got.received_at, lies, got.flags)
+    flags = failed(got.event) if isinstance(got.event, CaseEvent) else ()
+    entry: Entry[Any] = Entry(got.event, got.event_id, got.digest, got.received_at, lies, flags)
     return Arrival(key_of(got.event, got.event_id), entry)

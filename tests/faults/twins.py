@@ -46,6 +46,7 @@ _POSITION = (
 _SERVICE_ROW = """
     import time
     from functools import partial
+    from msgspec.structs import replace
     import pipeline.worker.app as app
     from pipeline.ledger import fold, held
     from pipeline.ledger.write import write
@@ -67,7 +68,7 @@ _SERVICE_ROW = """
         waiting = [change for change in changes.dossiers if change.settled.current is None]
         others = [change for change in changes.dossiers if change.settled.current is not None]
         for change in waiting:
-            key, change.dossier.key = change.dossier.key, change.dossier.key._replace(case_no="")
+            key, change.dossier.key = change.dossier.key, replace(change.dossier.key, case_no="")
             write(cursor, Changes([change], {}, {}), stripe)
             change.dossier.key = key
         for change in others:
