@@ -1,6 +1,7 @@
 """Serving the gateway: one process, one event loop, no access log."""
 
 import gc
+import sys
 from typing import Any
 
 import uvicorn
@@ -24,6 +25,8 @@ OPTIONS: dict[str, Any] = {
 COLLECT = (20_000, 20, 50)
 """A request leaves some fifty objects on their way, none of them in a circle: at 4,000 a second the usual 700 means a look at
 the young ones three hundred times a second, and at all of them every few seconds, for tens of milliseconds."""
+TURN_SECONDS = 0.001
+"""How long a thread may go on while another one waits: what is forwarded in bulk must not make requests wait 5 ms each time."""
 
 
 def serve(settings: Settings) -> None:
@@ -35,4 +38,5 @@ def serve(settings: Settings) -> None:
         raise CannotServeError(str(error)) from None
     gc.freeze()  # what is there now stays: no collection looks at it again
     gc.set_threshold(*COLLECT)
+    sys.setswitchinterval(TURN_SECONDS)
     uvicorn.run(app, host=settings.gateway.host, port=settings.gateway.port, **OPTIONS)

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.25, 30.0
 IDLE_SECONDS = 5.0
 """New rows wake it at once; this is for what no row announces."""
+GATHER_SECONDS = 0.1
+"""Between two rounds that are not full. A row that comes alone goes at once; under load rows go by the hundred, which costs the
+process 50 µs less for each of them, a quarter of what a request costs."""
 PRUNE_SECONDS = 60.0
 
 
@@ -75,6 +78,8 @@ class Forwarder:
             self.last_error, self._pause = "", self._first_pause
             if not sent and not self._stop.is_set():
                 self._spool.more.wait(IDLE_SECONDS)
+            elif sent < self._sink.most_rows:
+                self._stop.wait(GATHER_SECONDS)
         self._sink.close()
 
     def _rest(self, error: Exception) -> None:
