@@ -49,6 +49,7 @@ GOOD = link("https://hcp.example", "W1", KEY)
         GOOD.replace("https", "ftp"),
         "http://[/terminal/W1#device=a&key=k&secret=x",
     ],
+    ids=range(8),
 )
 def test_what_is_no_link_is_told(text: str) -> None:
     with pytest.raises(NotEnrolledError) as told:
