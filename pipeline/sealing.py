@@ -62,6 +62,10 @@ class Sealer:
         plain = "".join(identity.split()).upper()
         return hmac.new(self._mark_key, plain.encode(), hashlib.sha256).hexdigest()[:32] if plain else ""
 
+    def mark_of(self, reviewer: Reviewer) -> str:
+        """The mark of a reviewer: by the phone, else by the identity number; empty without both."""
+        return self.mark(reviewer.phone or reviewer.id_number)
+
     @cached_property
     def _mark_key(self) -> bytes:
         """Derived from the key with the least id, so that marks of one person stay alike when keys are added."""

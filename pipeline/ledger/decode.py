@@ -163,7 +163,7 @@ def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Seal
         reviewer = Reviewer(name=reviewer)
     event.reviewer = sealer.seal_reviewer(event_id, reviewer.name, reviewer.phone, reviewer.id_number)
     if not event.reviewer_mark:
-        event.reviewer_mark = sealer.mark(reviewer.phone or reviewer.id_number)
+        event.reviewer_mark = sealer.mark_of(reviewer)
     body: dict[str, Any] = msgspec.json.decode(value)
     sealed = msgspec.json.encode(body | {"reviewer": event.reviewer})
     if len(sealed) > MAX_BYTES:
@@ -179,7 +179,7 @@ def _mark(event_id: str, sealed: str, sealer: Sealer) -> str:
         reviewer = sealer.open_reviewer(event_id, sealed)
     except (CannotOpen, msgspec.MsgspecError):
         return ""
-    return sealer.mark(reviewer.phone or reviewer.id_number)
+    return sealer.mark_of(reviewer)
 
 
 Decoder = Callable[[Portion], Decoded]

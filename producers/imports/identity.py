@@ -16,7 +16,9 @@ def sealer_of(seal: Seal) -> Sealer:
 
 def seal(event: ReviewEvent, sealer: Sealer) -> None:
     """Replace the identity in clear by a sealed one, and mark it. Changes the event."""
-    if isinstance(event.reviewer, Reviewer):
-        name, phone, id_number = event.reviewer.name, event.reviewer.phone, event.reviewer.id_number
-        event.reviewer = sealer.seal_reviewer(str(event.event_id), name, phone, id_number)
-        event.reviewer_mark = sealer.mark(phone or id_number)
+    reviewer = event.reviewer
+    if isinstance(reviewer, Reviewer):
+        event.reviewer = sealer.seal_reviewer(
+            str(event.event_id), reviewer.name, reviewer.phone, reviewer.id_number
+        )
+        event.reviewer_mark = sealer.mark_of(reviewer)
