@@ -14,7 +14,8 @@ from playwright.sync_api import sync_playwright
 
 from tests.bench.figures import Figure
 from tests.bench.stage import Stage
-from tests.browser.test_qr import ARGS, CHROMIUM, MAX_BYTES, PHONE
+from tests.browser.chromium import ARGS, CHROMIUM
+from tests.browser.test_qr import MAX_BYTES, PHONE
 from tests.producers.gateway.house import house
 from tests.producers.qr.walls import WINDOW
 from tests.serving import served

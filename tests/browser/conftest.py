@@ -1,6 +1,5 @@
-"""The desk, served, and a browser to look at it."""
+"""A browser; the desk, served, to look at with it; a tablet, enrolled at a gateway."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,21 +12,40 @@ from playwright.sync_api import sync_playwright
 
 from consumers.desk.app import create
 from pipeline.settings import Settings
+from tests.browser.chromium import ARGS, CHROMIUM, SHOTS
+from tests.browser.tablet import Tablet, tablet
 from tests.consumers.filling import clock
+from tests.producers.terminal.stand import Stand
 from tests.wait import wait_for
-
-CHROMIUM = "/usr/bin/chromium"
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-SHOTS = os.environ.get("SHOTS")
-"""A folder: what the pages look like is written there."""
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
+def playwright() -> Iterator[Any]:
+    with sync_playwright() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Any) -> Iterator[Any]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    made = Stand(tmp_path)
+    made.open()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def one(stand: Stand, chromium: Any) -> Iterator[Tablet]:
+    """An enrolled tablet."""
+    with tablet(chromium) as made:
+        made.enrol(stand.link)
+        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A tablet with the terminal's page, as a citizen, an administrator and a bad net meet it."""
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,11 +10,8 @@ import psutil
 from playwright.sync_api import Error
 
 from producers.screen.shell import HERE
+from tests.browser.chromium import ARGS, CHROMIUM, SHOTS
 
-CHROMIUM = "/usr/bin/chromium"
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-SHOTS = os.environ.get("SHOTS")
-"""A folder: what the pages look like is written there."""
 WIDE, TALL = (1280, 800), (800, 1280)
 LOOK = {"locale": "zh-CN", "has_touch": True}
 

@@ -1,6 +1,5 @@
 """The page behind a code in a real browser: a phone and a tablet, with and without scripts, by keyboard, offline, twice as large."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,31 +10,19 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from producers.qr.receipt import event_of
 from producers.qr.sheet import Hall, cards, sheet
 from producers.tokens import Claims
 from tests import serving
+from tests.browser.chromium import SHOTS
 from tests.producers.gateway.house import House, house
 from tests.producers.qr.walls import WINDOW, case_claims
 
 pytestmark = pytest.mark.browser
-CHROMIUM = "/usr/bin/chromium"
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-SHOTS = os.environ.get("SHOTS")
-"""A folder: what the pages look like is written there."""
 PHONE, TABLET = (360, 780), (820, 1180)
 MAX_BYTES = 60_000
 FINGER = 48
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 class Served:

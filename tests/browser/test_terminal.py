@@ -1,44 +1,18 @@
 """The terminal's page in a real browser: enrolled, called, touched, left alone, seen."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
-from tests.browser.tablet import ARGS, CHROMIUM, TALL, WIDE, Tablet, Twin, tablet, twin_of
+from tests.browser.tablet import TALL, WIDE, Tablet, Twin, tablet, twin_of
 from tests.producers.gateway.house import SECRETS, SYSTEM
 from tests.producers.terminal.stand import Stand, unbroken
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    made = Stand(tmp_path)
-    made.open()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def one(stand: Stand, chromium: Any) -> Iterator[Tablet]:
-    """An enrolled tablet."""
-    with tablet(chromium) as made:
-        made.enrol(stand.link)
-        yield made
 
 
 @pytest.fixture

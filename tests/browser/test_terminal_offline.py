@@ -1,51 +1,21 @@
 """The terminal without the net: what was said is kept, through kills and lost answers, and arrives once, in its chain."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
 import pytest
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error
 
 from producers.screen import shell
 from producers.screen.shell import HERE
-from tests.browser.tablet import ARGS, CHROMIUM, Tablet, Twin, kept_tablet, kill, tablet, twin_of
+from tests.browser.tablet import Tablet, Twin, kept_tablet, kill, tablet, twin_of
 from tests.producers.terminal.stand import Stand, unbroken
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.browser
 EVENTS = "**/v1/events"
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    with sync_playwright() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def chromium(playwright: Any) -> Iterator[Any]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    made = Stand(tmp_path)
-    made.open()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def one(stand: Stand, chromium: Any) -> Iterator[Tablet]:
-    """An enrolled tablet."""
-    with tablet(chromium) as made:
-        made.enrol(stand.link)
-        yield made
 
 
 def emptied(one: Tablet) -> None:

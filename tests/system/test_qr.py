@@ -13,7 +13,8 @@ from producers.gateway.way_in import WayIn
 from producers.qr.receipt import event_of
 from producers.tokens import Claims
 from schemas.codes import Channel
-from tests.browser.test_qr import ARGS, CHROMIUM, PHONE, choose, submit, thanked
+from tests.browser.chromium import ARGS, CHROMIUM
+from tests.browser.test_qr import PHONE, choose, submit, thanked
 from tests.harness import System, case
 from tests.producers.qr.walls import DEPT, WINDOW, case_claims
 from tests.serving import served

@@ -13,7 +13,8 @@ from pipeline.signing import sign
 from producers.devices.device import Device
 from producers.devices.managing import NewKey, Office, decode
 from producers.terminal.enrolment import link
-from tests.browser.tablet import ARGS, CHROMIUM, tablet
+from tests.browser.chromium import ARGS, CHROMIUM
+from tests.browser.tablet import tablet
 from tests.gateway import GatewayProcess
 from tests.harness import DEPT, System
 from tests.wait import wait_for

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.browser.test_qr import ARGS, CHROMIUM
+from tests.browser.chromium import ARGS, CHROMIUM
 from tests.producers.gateway.house import SECRETS, SYSTEM, House, house
 from tests.serving import served
 
