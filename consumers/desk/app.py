@@ -1,7 +1,7 @@
 """The desk: the officers' pages, composed. Loopback only, until there are accounts; it only reads, calls to 12345 go to the gateway."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
@@ -25,16 +25,12 @@ from consumers.desk.pages import Pages
 from consumers.desk.sending import Gateway
 from consumers.desk.templating import HERE
 from consumers.heart import Heart
+from pipeline.clock import utc_now
 from pipeline.ledger.engine import engine
 from pipeline.settings import Settings
 
 QUERY_LIMIT = "10s"
 """A query that takes longer is given up, and the page says that the ledger does not answer."""
-
-
-def utc_now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
 
 
 def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starlette:

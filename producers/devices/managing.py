@@ -5,11 +5,12 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from pipeline.clock import utc_now
 from pipeline.ledger.engine import engine
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
@@ -31,11 +32,6 @@ class NewKey(NamedTuple):
     key_id: str
     secret: str
     link: str = ""
-
-
-def utc_now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
 
 
 class Office:

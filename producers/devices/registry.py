@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import metrics
+from pipeline.clock import utc_now
 from pipeline.ledger.engine import engine
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
@@ -41,11 +42,6 @@ class Sender(msgspec.Struct, frozen=True):
 
     device: Device
     secrets: dict[str, bytes]
-
-
-def utc_now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
 
 
 class Registry:

@@ -9,13 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
+from pipeline.clock import utc_now
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.devices.registry import Registry
 from producers.gateway import description, events, health, problems, reviews
 from producers.gateway.outside import Outside
 from producers.gateway.running import Running
-from producers.gateway.way_in import WayIn, utc_now
+from producers.gateway.way_in import WayIn
 from producers.qr import routes as qr
 from producers.screen import routes as screen
 from producers.spool.spool import Spool

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
 
 import msgspec
 
 from pipeline import metrics
+from pipeline.clock import utc_now
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
 from producers.devices.device import Device
@@ -38,11 +39,6 @@ class Accepted(msgspec.Struct, frozen=True):
     event_id: str
     received_at: datetime
     seen_before: bool
-
-
-def utc_now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
 
 
 class Beside(Protocol):
@@ -156,7 +152,7 @@ class WayIn:
                 event.reviewer = self.sealer.seal_reviewer(
                     event_id, reviewer.name, reviewer.phone, reviewer.id_number
                 )
-        event.reviewer_mark = self.sealer.mark(reviewer.phone or reviewer.id_number)
+        event.reviewer_mark = self.sealer.mark_of(reviewer)
 
     def _open(self, event_id: str, sealed: str) -> Reviewer:
         try:

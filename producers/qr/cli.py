@@ -28,9 +28,9 @@ def qr(
     out: Annotated[Path | None, typer.Option(help="Draw the code: a file .svg or .png.")] = None,
 ) -> None:
     """Make a token and print its link; with --out, draw its QR code."""
+    from pipeline.clock import utc_now
     from pipeline.settings import load
     from producers.qr import codes, making
-    from producers.tokens import utc_now
 
     if what not in making.WHAT:
         raise typer.BadParameter(f"{what} is none of {', '.join(making.WHAT)}")
@@ -59,10 +59,10 @@ def sheet(
     """An A4 page for the printer: a card with a QR code for each window of a hall, four a page."""
     from zoneinfo import ZoneInfo
 
+    from pipeline.clock import utc_now
     from pipeline.settings import load
     from producers.qr import making
     from producers.qr import sheet as sheets
-    from producers.tokens import utc_now
 
     settings, place = load(), sheets.Hall(hall, name)
     places = sheets.windows(windows)

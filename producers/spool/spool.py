@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pipeline import metrics
+from pipeline.clock import utc_now
 from producers.spool.committer import Committer
 from producers.spool.damage import damaged, mend
 from producers.spool.high_water import HighWater
@@ -41,11 +42,6 @@ NONCE_MINUTES = 10
 """Twice the usual skew: a request is acceptable that long at most, by this clock."""
 
 PENDING_BYTES = 8 * 2**20
-
-
-def utc_now() -> datetime:
-    """The time in UTC."""
-    return datetime.now(UTC)
 
 
 class Spool:

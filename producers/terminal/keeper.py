@@ -7,12 +7,13 @@ that very event into the spool before anything else: nothing is numbered twice, 
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.clock import utc_now
 from producers import state
 from producers.spool.errors import SpoolFull
 from producers.spool.record import Record
@@ -41,11 +42,6 @@ class Standing(msgspec.Struct, frozen=True):
     device_id: str
     head: Head = Head()
     event: bytes = b""
-
-
-def utc_now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
 
 
 class Keeper:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from pipeline.clock import utc_now
 from producers.errors import InputError
 from producers.spool.cli import app
 from producers.spool.errors import SpoolTaken
-from producers.spool.spool import utc_now
 from tests.producers.spool.making import BEGIN, Clock, fill, spool, waiting
 
 
