@@ -1,50 +1,23 @@
 """docs/gateway.md: its examples run as they stand there, its tables say what is."""
 
-import base64
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from producers.gateway.guard import Declared
-from tests.producers.gateway.house import SECRETS, SYSTEM, TERMINAL, House, house
-from tests.serving import served
+from tests.producers.gateway.house import SYSTEM, TERMINAL, House
+from tests.producers.shown import Shown
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "gateway.md").read_text(encoding="utf-8")
 RAISED = re.compile(
     r'(?:Unauthorized|Forbidden)\(\s*"(\w+)"|(?:NotSupported|Problem)\(\s*[\w.]+,\s*"(\w+)"', re.DOTALL
 )
-
-
-class Shown:
-    """A gateway and the environment that the page's examples expect."""
-
-    def __init__(self, gateway: House, address: str) -> None:
-        self.gateway, self.address = gateway, address
-
-    def run(self, device: str, *command: str) -> str:
-        secret = base64.urlsafe_b64encode(SECRETS[device]).decode().rstrip("=")
-        named = {"URL": self.address, "DEVICE": device, "DEVICE_KEY": "k1", "DEVICE_SECRET": secret}
-        environment = os.environ | {f"HCP_{name}": value for name, value in named.items()}
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-
-@pytest.fixture
-def shown(tmp_path: Path) -> Iterator[Shown]:
-    with house(tmp_path) as gateway, served(gateway.app, "off") as address:
-        yield Shown(gateway, address)
 
 
 def example(language: str) -> str:

@@ -1,12 +1,8 @@
 """The examples of docs/app.md, as they stand there, against a gateway: curl in a shell, Python, JavaScript in Chromium."""
 
-import base64
 import json
-import os
 import re
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +10,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import ARGS, CHROMIUM
-from tests.producers.gateway.house import SECRETS, SYSTEM, House, house
-from tests.serving import served
+from tests.producers.gateway.house import SYSTEM
+from tests.producers.shown import Shown
 
 PAGE = (Path(__file__).parents[3] / "docs" / "app.md").read_text(encoding="utf-8")
 
@@ -24,33 +20,10 @@ def examples(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-class Shown:
-    """A gateway and the environment that the page's examples expect."""
-
-    def __init__(self, gateway: House, address: str) -> None:
-        self.gateway, self.address = gateway, address
-        secret = base64.urlsafe_b64encode(SECRETS[SYSTEM]).decode().rstrip("=")
-        named = {"URL": address, "DEVICE": SYSTEM, "DEVICE_KEY": "k1", "DEVICE_SECRET": secret}
-        self.environment = os.environ | {f"HCP_{name}": value for name, value in named.items()}
-
-    def run(self, *command: str, **more: str) -> str:
-        done = subprocess.run(
-            command, env=self.environment | more, capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-
-@pytest.fixture
-def shown(tmp_path: Path) -> Iterator[Shown]:
-    with house(tmp_path) as gateway, served(gateway.app, "off") as address:
-        yield Shown(gateway, address)
-
-
 def test_curl(shown: Shown) -> None:
     invite, review = examples("sh")
-    invitation = json.loads(shown.run("bash", "-euc", invite))
-    taken = json.loads(shown.run("bash", "-euc", review, HCP_TOKEN=invitation["token"]))
+    invitation = json.loads(shown.run(SYSTEM, "bash", "-euc", invite))
+    taken = json.loads(shown.run(SYSTEM, "bash", "-euc", review, HCP_TOKEN=invitation["token"]))
     (value,) = shown.gateway.values()
     assert value["event_id"] == taken["event_id"]
     assert (value["case_no"], value["channel"], value["comment"]) == ("MX20261123000451", "app", "跑了三趟")
@@ -58,7 +31,7 @@ def test_curl(shown: Shown) -> None:
 
 def test_python(shown: Shown) -> None:
     code = "\n".join(examples("python")) + "\nprint(json.dumps(taken))"
-    taken = json.loads(shown.run(sys.executable, "-W", "error", "-c", code))
+    taken = json.loads(shown.run(SYSTEM, sys.executable, "-W", "error", "-c", code))
     (value,) = shown.gateway.values()
     assert value["event_id"] == taken["event_id"]
     assert (value["case_no"], value["channel"]) == ("MX20261123000452", "mini_program")
@@ -69,7 +42,7 @@ def test_python(shown: Shown) -> None:
 @pytest.mark.browser
 def test_javascript(shown: Shown) -> None:
     invite, _ = examples("sh")
-    token = json.loads(shown.run("bash", "-euc", invite))["token"]
+    token = json.loads(shown.run(SYSTEM, "bash", "-euc", invite))["token"]
     (code,) = examples("javascript")
     said: dict[str, Any] = {"satisfaction": 5, "reason_codes": ["517"]}
     with sync_playwright() as playwright:
