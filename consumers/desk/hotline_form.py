@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
-from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,14 +12,12 @@ from schemas.catalogue import department_names
 from schemas.codes import SATISFACTION, Channel, ReasonCode, reason_codes
 from schemas.events import Reviewer, ReviewEvent
 from schemas.identifiers import uuid7
+from schemas.phone import phone
 
 MAX_CODE, MAX_COMMENT = 64, 2_000
 """The contract's."""
 AHEAD = timedelta(minutes=5)
 """How far the operator's clock may be ahead of ours."""
-_SPACING = re.compile(r"[\s()\-–—]+")
-_PHONE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})|([0-9]{7,12})")
-"""A mobile number in the form in which every way in keeps it, so that its mark is the same; or a landline's digits."""
 
 
 class Typed(NamedTuple):
@@ -83,16 +80,17 @@ def mistakes(typed: Typed, now: datetime, zone: ZoneInfo) -> dict[str, str]:
         "comment": _too_long(typed.comment, MAX_COMMENT),
         "at": _time(typed, now, zone),
         "name": _too_long(typed.name, MAX_CODE),
-        "phone": ""
-        if not typed.phone or _phone(typed.phone)
-        else "请核对电话号码：只填数字，座机请加区号；也可以不填",
+        "phone": "" if not typed.phone or phone(typed.phone) else _PHONE,
     }
     return {field: words for field, words in found.items() if words}
 
 
+_PHONE = "请核对电话号码：手机号为 11 位数字，固定电话请加区号；也可以不填"
+
+
 def review(typed: Typed, device_id: str, zone: ZoneInfo) -> ReviewEvent:
     """The review of a form without mistakes."""
-    phone = _phone(typed.phone)
+    reviewer = Reviewer(typed.name, phone(typed.phone))
     return ReviewEvent(
         satisfaction=typed.level,
         channel=Channel.HOTLINE,
@@ -106,8 +104,8 @@ def review(typed: Typed, device_id: str, zone: ZoneInfo) -> ReviewEvent:
         hall_code=typed.hall,
         window_code=typed.window,
         device_id=device_id,
-        real_name=bool(phone),
-        reviewer=Reviewer(typed.name, phone) if typed.name or phone else None,
+        real_name=bool(reviewer.phone),
+        reviewer=reviewer if reviewer.name or reviewer.phone else None,
     )
 
 
@@ -135,12 +133,6 @@ def _local(text: str, zone: ZoneInfo) -> datetime:
 def _number(text: str) -> int:
     """1 to 99; 0 for anything else."""
     return int(text) if re.fullmatch("[1-9][0-9]?", text) else 0
-
-
-def _phone(typed: str) -> str:
-    """Digits alone; empty if it is no number. A caller's number may be a short local one."""
-    found = _PHONE.fullmatch(_SPACING.sub("", normalize("NFKC", typed)))
-    return found[1] or found[2] if found else ""
 
 
 def _too_long(text: str, most: int) -> str:

@@ -5,11 +5,12 @@ from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 
-from producers.qr.identity import id_number, phone
+from producers.qr.identity import id_number
 from producers.qr.receipt import new_event_id, number_of
 from producers.tokens import CaseToken, Claims
 from schemas.codes import SATISFACTION, ReasonCode, reason_codes
 from schemas.events import Reviewer, ReviewEvent
+from schemas.phone import phone
 
 MAX_COMMENT = 2_000
 """The contract's."""
@@ -76,7 +77,7 @@ _ID_NUMBER = "请核对身份证号码：共 18 位，最后一位可能是字�
 
 def review(typed: Typed, claims: Claims, now: datetime) -> ReviewEvent:
     """The review of a form without mistakes, submitted now."""
-    reviewer = Reviewer(typed.name, phone(typed.phone) or "", id_number(typed.id_number) or "")
+    reviewer = Reviewer(typed.name, phone(typed.phone), id_number(typed.id_number) or "")
     return ReviewEvent(
         satisfaction=typed.level,
         channel=claims.channel,

@@ -15,11 +15,11 @@ from producers.gateway.guard import BODY, Auth, Guarded, Rate
 from producers.gateway.operation import JSON, Body, Operation
 from producers.gateway.way_in import WayIn
 from producers.qr.codes import link
-from producers.qr.identity import phone
 from producers.qr.sms.outbox import Outbox
 from producers.tokens import INVITED, CaseToken
 from schemas.codes import Channel
 from schemas.events import CaseNo, Code, Reason, ServiceNo
+from schemas.phone import mobile, phone
 from schemas.reading import Invalid, explain
 
 PATH = "/v1/invitations"
@@ -107,8 +107,8 @@ class Invitations:
     def _send(
         self, asked: Invitation, token_id: str, url: str, expires: datetime
     ) -> Literal["queued", "sent_before", "not_sent"]:
-        """Have the link sent, if it was asked for and can be. Blocks on the disk."""
-        number = phone(asked.phone)
+        """Have the link sent, if it was asked for and can be: a landline reads no message. Blocks on the disk."""
+        number = mobile(asked.phone)
         if asked.channel is not Channel.SMS or not number or self._outbox is None:
             return "not_sent"
         return "queued" if self._outbox.add(token_id, number, url, expires) else "sent_before"

@@ -269,17 +269,11 @@ def test_whatever_is_typed_is_a_review_or_has_a_mistake(fields: dict[str, list[s
         assert event.submitted_at.tzinfo is not None
 
 
-@pytest.mark.parametrize(
-    ("typed", "kept"),
-    [
-        ("+86 138 0013 5678", "13800135678"),
-        ("8765432", "8765432"),
-        ("０２９－８７６５４３２１", "02987654321"),
-    ],
-)
-def test_a_phone_number_in_digits(typed: str, kept: str) -> None:
-    event = review(BLANK._replace(level=1, case_no="C", phone=typed), HOTLINE, ZONE)
-    assert event.reviewer == Reviewer(phone=kept)
+def test_a_phone_number_is_kept_as_by_every_way_in() -> None:
+    event = review(
+        BLANK._replace(level=1, case_no="C", phone="０２９－８７６５４３２１ 转 802"), HOTLINE, ZONE
+    )
+    assert event.reviewer == Reviewer(phone="02987654321-802")
     assert event.real_name
 
 

@@ -111,6 +111,8 @@ def test_a_text_message_is_queued_once(tmp_path: Path, caplog: pytest.LogCapture
         asked = ASKED | {"channel": "sms", "phone": "138 0013 5678"}
         assert [invite(gateway, asked).json()["sms"] for _ in range(2)] == ["queued", "sent_before"]
         assert invite(gateway, ASKED | {"channel": "sms", "service_no": 3}).json()["sms"] == "not_sent"
+        landline = ASKED | {"channel": "sms", "service_no": 4, "phone": "0917-5542345"}
+        assert invite(gateway, landline).json()["sms"] == "not_sent"
         assert outbox.waiting() == 1
         files = [file.read_bytes() for file in gateway.settings.gateway.spool_dir.iterdir() if file.is_file()]
         assert not any(PHONE.encode() in content for content in files)
