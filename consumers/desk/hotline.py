@@ -15,6 +15,7 @@ from consumers.desk.sending import Gateway, Receipt, Refused
 from schemas.catalogue import departments
 from schemas.codes import BAD_LEVELS, SATISFACTION
 from schemas.events import Reason
+from schemas.receipt import number_of
 
 MAX_BODY = 1024 * 1024
 """A comment far too long comes back with the page, to be shortened; more than this nobody types."""
@@ -99,7 +100,8 @@ class HotlinePages:
         return self._desk.show(request, "hotline.html", context, status)
 
     def _done(self, request: Request, typed: Typed, receipt: Receipt) -> Response:
-        context = {"typed": typed, "receipt": receipt, "bad": typed.level in BAD_LEVELS}
+        number = number_of(receipt.event_id)
+        context = {"typed": typed, "receipt": receipt, "number": number, "bad": typed.level in BAD_LEVELS}
         return self._desk.show(request, "hotline_done.html", context)
 
 

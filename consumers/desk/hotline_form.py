@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from schemas.catalogue import department_names
 from schemas.codes import SATISFACTION, Channel, ReasonCode, reason_codes
 from schemas.events import Reviewer, ReviewEvent
-from schemas.identifiers import uuid7
 from schemas.phone import phone
+from schemas.receipt import new_event_id, number_of
 
 MAX_CODE, MAX_COMMENT = 64, 2_000
 """The contract's."""
@@ -39,7 +38,7 @@ class Typed(NamedTuple):
     @classmethod
     def new(cls, now: datetime, zone: ZoneInfo) -> "Typed":
         """An empty form: its review has its id already, so sending it twice makes one review."""
-        return cls(str(uuid7()), now.astimezone(zone).strftime("%Y-%m-%dT%H:%M"))
+        return cls(new_event_id(now), now.astimezone(zone).strftime("%Y-%m-%dT%H:%M"))
 
     @classmethod
     def of(cls, fields: Mapping[str, Sequence[str]], blank: "Typed") -> "Typed":
@@ -49,7 +48,7 @@ class Typed(NamedTuple):
         plain = {name: said[name] for name in _PLAIN if name in said}
         return blank._replace(
             **plain,
-            event_id=said["event_id"] if _is_uuid(said.get("event_id", "")) else blank.event_id,
+            event_id=said["event_id"] if number_of(said.get("event_id", "")) else blank.event_id,
             level=level,
             reasons=tuple(
                 r.code for r in reasons_offered().get(level, ()) if r.code in fields.get("reasons", ())
@@ -137,10 +136,3 @@ def _number(text: str) -> int:
 
 def _too_long(text: str, most: int) -> str:
     return f"最多 {most} 个字，现在有 {len(text)} 个字，请删减" if len(text) > most else ""
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False

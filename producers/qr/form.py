@@ -6,11 +6,11 @@ from functools import cache
 from typing import NamedTuple
 
 from producers.qr.identity import id_number
-from producers.qr.receipt import new_event_id, number_of
 from producers.tokens import CaseToken, Claims
 from schemas.codes import SATISFACTION, ReasonCode, reason_codes
 from schemas.events import Reviewer, ReviewEvent
 from schemas.phone import phone
+from schemas.receipt import new_event_id, number_of
 
 MAX_COMMENT = 2_000
 """The contract's."""

@@ -14,10 +14,10 @@ from producers.pages.look import Look
 from producers.pages.words import department
 from producers.qr.following import Following
 from producers.qr.form import Typed, mistakes, reasons_offered, review
-from producers.qr.receipt import event_of, new_event_id, number_of
 from producers.qr.refusing import notice_of
 from producers.spool.errors import AlreadyUsed, NonceUsed, SpoolError
 from producers.tokens import CaseToken, Claims
+from schemas.receipt import event_of, new_event_id, number_of
 
 HERE = PAGES.parent / "qr"
 MAX_FIELDS = 100

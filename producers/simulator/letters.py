@@ -9,13 +9,13 @@ from zlib import crc32
 import msgspec
 
 from pipeline.signing import sign
-from producers.qr.receipt import event_of
 from producers.simulator.connection import Request
 from producers.spool.http_sink import MEDIA_TYPE as BATCH
 from producers.spool.http_sink import PATH as EVENTS
 from producers.spool.http_sink import Sender
 from producers.tokens import Kind, Place
 from schemas.events import CE_TYPE_PREFIX, CaseEvent, Reviewer, ReviewEvent
+from schemas.receipt import event_of
 from schemas.topics import Stream
 
 REVIEWS = "/v1/reviews"

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from producers.qr.receipt import event_of
 from producers.qr.sheet import Hall, cards, sheet
 from producers.tokens import Claims
+from schemas.receipt import event_of
 from tests import serving
 from tests.browser.chromium import SHOTS
 from tests.producers.gateway.house import House, house

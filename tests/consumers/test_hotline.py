@@ -19,6 +19,7 @@ from consumers.desk.hotline_form import Typed, mistakes, review
 from deploy.embedded.ports import claim
 from pipeline.settings import Settings, Web
 from schemas.events import Reviewer
+from schemas.receipt import number_of
 from tests.consumers.client import Client
 from tests.consumers.county_gateway import HOTLINE, SECRET, CountyGateway
 from tests.consumers.filling import NAME, NOW, PHONE, POLICE, TAX, clock
@@ -64,7 +65,7 @@ def test_a_call_about_a_case(gateway: CountyGateway) -> None:
     assert "评价已收到" in answer.text
     assert "差评会自动开立工单" in answer.text
     (event,) = gateway.taken()
-    assert event["event_id"] in answer.text
+    assert number_of(event["event_id"]) in answer.text
     sealed = {"event_id", "received_at", "reviewer", "reviewer_mark"}
     assert {name: value for name, value in event.items() if name not in sealed} == {
         "satisfaction": 2, "channel": "hotline", "submitted_at": "2026-06-10T14:05:00+08:00",
@@ -96,6 +97,23 @@ def test_the_same_form_twice_is_one_review(gateway: CountyGateway) -> None:
     assert "这条评价已经收到过" in second.text
     assert len(gateway.taken()) == 1
     assert hidden(desk.get("/hotline").text) != form["event_id"]
+
+
+def test_its_receipt_is_found_where_citizens_ask(gateway: CountyGateway) -> None:
+    answer = call(desk_of(gateway), case_no="C-1", level="1")
+    (number,) = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", answer.text)
+    asked = gateway.house.client.get(f"/r/receipt?number={number.lower()}")
+    assert "您的评价已收到" in asked.text
+    other = "Z" if number[-1] != "Z" else "Y"
+    assert "您的评价已收到" not in gateway.house.client.get(f"/r/receipt?number={number[:-1]}{other}").text
+
+
+@pytest.mark.parametrize("event_id", ["", "1", "019a0000-0000-7000-8000-000000000001"])
+def test_an_id_that_has_no_receipt_is_not_taken(gateway: CountyGateway, event_id: str) -> None:
+    call(desk_of(gateway), event_id=event_id, case_no="C-1", level="5")
+    (event,) = gateway.taken()
+    assert event["event_id"] != event_id
+    assert number_of(event["event_id"])
 
 
 # what is wrong is said beside its field, and what was typed stays

@@ -10,9 +10,9 @@ from playwright.sync_api import sync_playwright
 from consumers.desk.app import create as create_desk
 from producers.gateway.app import create as create_gateway
 from producers.gateway.way_in import WayIn
-from producers.qr.receipt import event_of
 from producers.tokens import Claims
 from schemas.codes import Channel
+from schemas.receipt import event_of
 from tests.browser.chromium import ARGS, CHROMIUM
 from tests.browser.test_qr import PHONE, choose, submit, thanked
 from tests.harness import System, case

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.qr.form import MAX_COMMENT, Typed, mistakes, reasons_offered, review
-from producers.qr.receipt import new_event_id
 from producers.tokens import CaseToken, Kind, Place
 from schemas.codes import BAD_LEVELS, Channel, reason_codes, reason_flags
 from schemas.events import Reviewer, ReviewEvent
 from schemas.reading import read
+from schemas.receipt import new_event_id
 
 NOW = datetime(2026, 11, 23, 7, 20, tzinfo=UTC)
 WINDOW = Place(

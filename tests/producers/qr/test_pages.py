@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from producers.qr.receipt import event_of, new_event_id
 from producers.spool.errors import SpoolFull
 from producers.tokens import Claims
 from schemas.codes import SATISFACTION, reason_codes
+from schemas.receipt import event_of, new_event_id
 from tests.producers.gateway.house import House, house
 from tests.producers.qr.walls import DEPT, WINDOW, case_claims
 

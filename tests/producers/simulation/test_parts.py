@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from producers.cli import app
-from producers.qr.receipt import event_of, new_event_id, number_of
 from producers.simulation.miniature import Miniature
 from producers.simulation.plan import plan
 from producers.simulation.step import Step, Trouble, Way
@@ -24,6 +23,7 @@ from producers.simulator.tally import Tally, quantile
 from producers.simulator.timeline import Timeline, beginning
 from schemas.codes import Channel, HandlingMode, Status
 from schemas.events import CaseEvent, ReviewEvent
+from schemas.receipt import event_of, new_event_id, number_of
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 COUNTY = Miniature(3, NOW - timedelta(days=2), 2, 300, 2)

@@ -6,8 +6,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.qr.receipt import ALPHABET, event_of, new_event_id, number_of
 from schemas.identifiers import uuid7
+from schemas.receipt import ALPHABET, event_of, new_event_id, number_of
 
 times = st.datetimes(datetime(2025, 1, 2), datetime(2058, 1, 1), timezones=st.just(UTC))
 numbers = st.text(ALPHABET, min_size=12, max_size=12)
