@@ -53,7 +53,7 @@ _ENVELOPE = {
 }
 _ONE_OR_ALL = {"oneOf": [{"$ref": REF.format(name=kind.__name__)} for kind in (Accepted, Answers)]}
 SAYS = Operation(
-    "Take reviews and cases as CloudEvents 1.0, in binary, structured or batch form",
+    "Take reviews and cases as CloudEvents 1.0, in binary, structured or batch form; further fields are kept with the record",
     takes={
         BINARY: Body(_REVIEW_OR_CASE, examples.REVIEW),
         STRUCTURED: Body(_ENVELOPE, examples.ENVELOPE),

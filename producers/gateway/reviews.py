@@ -34,7 +34,8 @@ SAID = (
     "real_name",
     "reviewer",
 )
-"""What a citizen says; of what it is about, the token speaks."""
+"""What a citizen says; of what it is about, the token speaks. Whatever else is sent is dropped by decision, not kept with the
+record as a device's is: nobody vouches for it, and it may be somebody's identity in clear."""
 
 
 def _schema() -> dict[str, Any]:
@@ -46,7 +47,7 @@ def _schema() -> dict[str, Any]:
 
 
 SUBMITTING = Operation(
-    "Take a citizen's review of what the token is for",
+    "Take a citizen's review of what the token is for; fields that are not named here are dropped",
     takes={JSON: Body(_schema(), examples.CITIZEN)},
     gives={202: Body(Accepted, examples.ACCEPTED)},
     refuses=(409,),
@@ -66,7 +67,7 @@ class Reviews:
         self._received = Received(way_in.spool, way_in.settings)
 
     async def submit(self, request: Request) -> Response:
-        """Take a citizen's review. Raises Invalid, AlreadyUsed, SpoolFull."""
+        """Take a citizen's review; of its fields only those that we ask for. Raises Invalid, AlreadyUsed, SpoolFull."""
         claims: Claims = request.state.claims
         event = self._way_in.read(ReviewEvent, _review(await request.body(), claims))
         _uuid(event.event_id)

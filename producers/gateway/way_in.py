@@ -21,6 +21,7 @@ from producers.gateway.landing import Landing
 from producers.gateway.limiter import Limiter
 from producers.gateway.patience import Patience
 from producers.gateway.signed import Nonces, device_of
+from producers.gateway.unknown import with_unknown
 from producers.spool.judging import Answer
 from producers.spool.record import Appended, Record
 from producers.spool.spool import Spool
@@ -86,8 +87,8 @@ class WayIn:
     ) -> Accepted:
         """Check and take one event; it is on disk when this returns.
 
-        `source`: of the CloudEvent, e.g. `/qr`. `sent`: its JSON as a device sent it, for the device's chain. `nonce`: of
-        the signature. `once`: what admits one event only, e.g. `<token id>/1`.
+        `source`: of the CloudEvent, e.g. `/qr`. `sent`: its JSON as a device sent it, for the device's chain and for what it
+        says beyond the contract. `nonce`: of the signature. `once`: what admits one event only, e.g. `<token id>/1`.
         Raises Invalid; SpoolFull, NonceUsed, AlreadyUsed of the spool. `received_at` of the event is overwritten.
         """
         return await self.take(self.read(type(event), _encode(event)), source, sent, nonce, once)
@@ -124,12 +125,18 @@ class WayIn:
         return self._landing
 
     def record(self, received: Received[Any], source: str, sent: bytes | None = None) -> Record:
-        """The record of an event, as the log will have it. Raises Invalid."""
+        """The record of an event, as the log will have it. Raises Invalid.
+
+        Fields that the contract does not know are kept of what a device sent, and count for nothing: the same event with
+        others is the same event.
+        """
         event, stream = received.event, Stream.CASE
         if isinstance(event, ReviewEvent):
             stream = Stream.REVIEW
             self._seal_reviewer(event, received.event_id)
         value = _encode(event)
+        if sent is not None:
+            value = with_unknown(value, type(event), sent)
         if len(value) > MAX_BYTES:
             raise Invalid(Reason.TOO_LARGE, f"{len(value)} bytes as kept, at most {MAX_BYTES} are allowed")
         key = key_of(event)

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from tests.producers.gateway.exploring import explore
-from tests.producers.gateway.house import house
+from tests.producers.gateway.house import UNLIMITED, house
 from tests.producers.gateway.mutating import bombard
-from tests.producers.gateway.test_anything import UNLIMITED, dead
+from tests.producers.gateway.test_anything import dead
 
 
 def main(

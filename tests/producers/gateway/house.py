@@ -29,6 +29,9 @@ SEAL_KEY = base64.b64encode(bytes(range(32))).decode()
 TERMINAL, SYSTEM = "terminal-1", "system-1"
 SECRETS = {TERMINAL: secrets.token_bytes(32), SYSTEM: secrets.token_bytes(32)}
 
+UNLIMITED = {"address_per_minute": 10**9, "token_per_minute": 10**9, "spool_bytes": 2**30}
+"""Settings of a gateway that many callers from one address may come to."""
+
 
 class Clock:
     """Stands until it is moved."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -18,19 +17,11 @@ from producers.spool.record import Row
 from schemas.topics import Stream
 from tests.harness import review
 from tests.producers.gateway.exploring import explore
-from tests.producers.gateway.house import House, ce_headers, house
+from tests.producers.gateway.house import UNLIMITED, House, ce_headers, house
 from tests.producers.gateway.mutating import FORMS, bombard, post
 
-UNLIMITED = {"address_per_minute": 10**9, "token_per_minute": 10**9, "spool_bytes": 2**30}
 MUTANTS, CASES = 8_000, 400
 """For every day; `python -m tests.producers.gateway` takes more."""
-
-
-@pytest.fixture(scope="module")
-def open_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A gateway without limits, for a whole module."""
-    with house(tmp_path_factory.mktemp("open"), **UNLIMITED) as made:
-        yield made
 
 
 def dead(gateway: House, rows: list[Row]) -> list[str]:
