@@ -10,6 +10,7 @@ from starlette.templating import Jinja2Templates
 from consumers.desk import words
 from pipeline.privacy import mask, scrub
 from pipeline.rules.policy import Policy
+from schemas.faces import EYES_AND_MOUTH
 
 HERE = Path(__file__).parent
 
@@ -36,6 +37,7 @@ def templates(policy: Policy) -> Jinja2Templates:
     )
     env.filters |= {word.__name__: word for word in (*named, *more)}
     env.filters |= _timed(policy, policy.zone)
+    env.globals["faces"] = EYES_AND_MOUTH
     return Jinja2Templates(env=env)
 
 

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from schemas.codes import SATISFACTION
+from schemas.faces import EYES_AND_MOUTH
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -27,7 +28,8 @@ GZIP_LEVEL = 6
 class Look:
     """The pages of one package: `folder` has its `templates`. Reads the files once; afterwards it is pure.
 
-    Templates get `look` (style, script, icon) and `levels` (level → words, the best first); an unknown name is an error.
+    Templates get `look` (style, script, icon), `levels` (level → words, the best first) and `faces` (level → its drawing);
+    an unknown name is an error.
     """
 
     def __init__(self, folder: Path, styles: Sequence[Path] = (), scripts: Sequence[Path] = ()) -> None:
@@ -46,7 +48,7 @@ class Look:
             lstrip_blocks=True,
         )
         levels = dict(sorted(SATISFACTION.items(), reverse=True))
-        self._templates.globals |= {"look": self, "levels": levels}
+        self._templates.globals |= {"look": self, "levels": levels, "faces": EYES_AND_MOUTH}
 
     def page(
         self,
