@@ -13,7 +13,14 @@ from starlette.responses import Response
 from pipeline import metrics
 from pipeline.signing import NotSigned
 from producers.gateway.errors import Forbidden, NotSupported, RateLimited, Refused, Unauthorized
-from producers.spool.errors import AlreadyUsed, NonceUsed, SpoolBroken, SpoolError, SpoolFull
+from producers.spool.errors import (
+    RETRY_AFTER_SECONDS,
+    AlreadyUsed,
+    NonceUsed,
+    SpoolBroken,
+    SpoolError,
+    SpoolFull,
+)
 from producers.tokens import TokenBad, TokenExpired
 from schemas.events import CaseEvent, Reason, ReviewEvent
 from schemas.reading import Invalid
@@ -141,7 +148,12 @@ def _(error: SpoolFull) -> Problem:
 
 @of.register
 def _(_: SpoolBroken) -> Problem:
-    return Problem(503, "broken", "The gateway cannot store anything; send the same again later")
+    return Problem(
+        503,
+        "broken",
+        "The gateway cannot store anything; send the same again later",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 @of.register

@@ -347,6 +347,13 @@ def long() -> dict[str, Any]:
     return at_window(comment="满" * 600)
 
 
+def test_a_broken_spool_says_when_to_come_again(gateway: House) -> None:
+    gateway.way_in.spool.close()
+    refused = gateway.send(at_window())
+    assert problem(refused)[:2] == (503, "broken")
+    assert int(refused.headers["retry-after"]) > 0
+
+
 def test_a_full_spool_says_when_to_come_again(tmp_path: Path) -> None:
     first = at_window()
     with house(tmp_path, spool_bytes=2**20) as gateway:
