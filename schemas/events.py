@@ -45,6 +45,13 @@ class CaseEvent(Struct, gc=False, omit_defaults=True):
     accepted_at: Instant | None = None
     received_at: Instant | None = None
     source: Code = ""
+    promised_at: Annotated[
+        Instant | None, Meta(description="承诺办结时间: by when the service was promised")
+    ] = None
+    failed_rules: Annotated[
+        list[Annotated[str, Meta(max_length=64)]],
+        Meta(max_length=16, description="办件质检: rules of scope `file` that the sender found failed"),
+    ] = []
 
 
 class Reviewer(Struct, gc=False, omit_defaults=True):

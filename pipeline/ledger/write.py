@@ -1,10 +1,11 @@
 """What a batch changes, written in bulk: new rows by COPY in key order, UPDATE only where something came later."""
 
 from collections.abc import Iterable
+from datetime import UTC
 from typing import Any
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
@@ -71,8 +72,21 @@ def _version(entry: Entry[CaseEvent]) -> dict[str, Any]:
         "received_at": entry.received_at,
         **asdict(entry.place),
         "flags": entry.flags,
-        "event": _encode(event).decode(),
+        "event": _encode(_as_kept(event)).decode(),
     }
+
+
+def _as_kept(event: CaseEvent) -> CaseEvent:
+    """What a row of `service` would keep of it: a version is the same, whether it was the current one for a while or not."""
+    accepted_at = event.accepted_at and event.accepted_at.astimezone(UTC)
+    return replace(
+        event,
+        served_at=event.served_at.astimezone(UTC),
+        accepted_at=accepted_at,
+        received_at=None,
+        promised_at=None,
+        failed_rules=[],
+    )
 
 
 def _reviews(cursor: Cursor, dossiers: Iterable[Change]) -> None:

@@ -19,7 +19,7 @@ _CACHED = 16_384
 
 
 class Rule(NamedTuple):
-    """One rule. `scope`: judged from a `record` alone, or only by who sees its whole `file`.
+    """One rule. `scope`: judged from a `record` alone, or only by who sees its whole `file`, who says so in the record.
 
     `severity`: `serious` or `ordinary`, for who mends them; both count. `since`: services before this day are not judged.
     """
@@ -48,14 +48,26 @@ def rules() -> dict[str, Rule]:
 
 
 def failed(event: CaseEvent) -> tuple[str, ...]:
-    """The ids of the rules of scope `record` that this case fails, in the order of the table; none: it passes. Pure."""
+    """The ids of the rules that this case fails, in the order of the table; none: it passes. Pure.
+
+    Those of scope `file` are the sender's to find (`failed_rules`); of what else it finds, we judge ourselves.
+    """
     wrong = _wrong_codes(event.dept_code, event.item_code, event.area_code)
     missing = _missing(event)
     accepted_at, served_at = event.accepted_at, event.served_at
     late = accepted_at is not None and accepted_at > served_at
-    if not (missing or wrong or late):
+    if not (missing or wrong or late or event.promised_at or event.failed_rules):
         return ()
-    return in_force((*missing, *wrong, *(("accepted_after_served",) if late else ())), served_at)
+    return in_force(
+        (*missing, *wrong, *(("accepted_after_served",) if late else ()), *_told(event)), served_at
+    )
+
+
+def _told(event: CaseEvent) -> tuple[str, ...]:
+    """What the sender's own words show: a file's rules, and a promise that was not kept."""
+    told = tuple(rule for rule in _of_files() if rule in event.failed_rules)
+    late = event.promised_at is not None and event.served_at > event.promised_at
+    return (*told, "promise_broken") if late else told
 
 
 def passed(flags: tuple[str, ...]) -> bool:
@@ -75,6 +87,11 @@ def in_force(ids: tuple[str, ...], served_at: datetime) -> tuple[str, ...]:
     if served_at >= all_since:
         return ids
     return tuple(rule for rule in ids if served_at >= begins[rule])
+
+
+@cache
+def _of_files() -> tuple[str, ...]:
+    return tuple(rule.id for rule in rules().values() if rule.scope == "file")
 
 
 @cache

@@ -10,6 +10,7 @@ from pipeline.settings import Seal, Settings
 from producers import state
 from producers.errors import AlreadyImportedError, CannotImportError, Unmapped
 from producers.imports import standing
+from producers.imports.ahead import look_ahead
 from producers.imports.identity import sealer_of
 from producers.imports.intake import Intake, Lists, lists
 from producers.imports.kinds import Event, RowKind
@@ -17,7 +18,6 @@ from producers.imports.known import load
 from producers.imports.mapping import Mapping
 from producers.imports.report import Report
 from producers.imports.rows import count, rows
-from producers.imports.shared import shared_numbers
 from producers.imports.shift import Shift, said, to_now
 from producers.imports.sink import Connect, Sink
 from producers.imports.standing import Standing
@@ -98,7 +98,7 @@ def _intake(task: _Task, listed: Lists, seal: Seal) -> Intake:
         listed,
         task.standing.received_at,
         shift=task.standing.shift,
-        shared=shared_numbers(task.mapping, rows(task.path)),
+        ahead=look_ahead(task.mapping, rows(task.path)),
         sealer=sealer_of(seal) if task.mapping.personal else None,
     )
 

@@ -1,14 +1,19 @@
-"""Inspection (办件质检) of what is imported: the record's rules, and those that need the row or the rows before it."""
+"""Inspection (办件质检) of what is imported: what only the importer sees goes into the record, and the record is judged.
+
+The fold judges it by the same rules, so that what the importer finds counts in the county's pass rate.
+"""
 
 from collections import Counter
 from datetime import timedelta
 from typing import NamedTuple
 
-from pipeline.rules.inspection import failed, in_force, rules
+from pipeline.rules.inspection import failed, rules
+from producers.errors import Unmapped
 from producers.imports.promise import Promise
 from schemas.events import CaseEvent
+from schemas.identifiers import derived_id
 
-REPEATED = "repeated_in_file"
+REPEATED, UNCLEAR = "repeated_in_file", "promise_unclear"
 
 
 class Summary(NamedTuple):
@@ -31,23 +36,35 @@ class Inspection:
 
     def __init__(self, promise: Promise | None = None) -> None:
         self._promise = promise
-        self._seen: set[tuple[str, int]] = set()
         self._cases = self._passed = 0
         self._failures: Counter[str] = Counter()
 
-    def judge(self, row: dict[str, str], event: CaseEvent, shift: timedelta) -> tuple[str, ...]:
-        """The ids of the rules that this case fails."""
-        ids = failed(event) + in_force(self._by_row(row, event, shift), event.served_at)
+    def judge(
+        self, row: dict[str, str], event: CaseEvent, shift: timedelta, *, repeated: bool = False
+    ) -> tuple[str, ...]:
+        """The ids of the rules that this case fails; `repeated`: other rows of the file tell its service otherwise. The event gets what the row says of it: the promise, and what it fails
+        in this file; with that it is another event than the same row in a file where it does not.
+        """
+        self._promised(row, event, shift)
+        if repeated:
+            event.failed_rules.append(REPEATED)
+        if event.failed_rules:
+            event.event_id = str(derived_id("failed", event.event_id, *event.failed_rules))
+        ids = failed(event)
         self._cases += 1
         self._passed += not ids
         self._failures.update(ids)
         return ids
 
-    def _by_row(self, row: dict[str, str], event: CaseEvent, shift: timedelta) -> tuple[str, ...]:
-        key = event.case_no, event.service_no
-        repeated = (REPEATED,) if key in self._seen else ()
-        self._seen.add(key)
-        return repeated + (self._promise.failed(row, event, shift) if self._promise else ())
+    def _promised(self, row: dict[str, str], event: CaseEvent, shift: timedelta) -> None:
+        """The event's times are moved by `shift`; the promise is for working days, so it is for those in which it was given."""
+        if self._promise is None:
+            return
+        try:
+            by = self._promise.by(row, event.accepted_at and event.accepted_at - shift)
+            event.promised_at = by and by + shift
+        except (Unmapped, ValueError, OverflowError):
+            event.failed_rules.append(UNCLEAR)
 
     def summary(self) -> Summary:
         """What came of it so far."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from pipeline.sealing import Sealer
 from producers.errors import Unmapped
+from producers.imports.ahead import Ahead
 from producers.imports.identity import seal
 from producers.imports.inspecting import Inspection, said
 from producers.imports.kinds import Event
@@ -17,6 +18,7 @@ from producers.imports.listing import Listing
 from producers.imports.mapping import Mapping
 from schemas.events import CaseEvent
 
+NOTHING_AHEAD = Ahead()
 _AGAIN = "与前面的行相同，不再发送"
 _OTHERS = "这个办件编号许多办件共用，不与别人的办件、评价相连"
 
@@ -56,7 +58,7 @@ class Counts(Struct):
 class Intake:
     """Takes the rows of one file, or one poll, in their order.
 
-    `shared`: case numbers that many cases have. `sealer` is needed if the mapping reads identities.
+    `ahead`: what a look at all rows has shown. `sealer` is needed if the mapping reads identities.
     """
 
     def __init__(
@@ -66,20 +68,20 @@ class Intake:
         received_at: datetime,
         *,
         shift: timedelta = timedelta(),
-        shared: frozenset[str] = frozenset(),
+        ahead: Ahead = NOTHING_AHEAD,
         sealer: Sealer | None = None,
     ) -> None:
         self.counts = Counts()
         self.inspection = Inspection(mapping.promise)
         self._mapping, self._lists, self._sealer = mapping, listed, sealer
-        self._received_at, self._shift, self._shared = received_at, shift, shared
+        self._received_at, self._shift, self._ahead = received_at, shift, ahead
         self._seen: set[str] = set()
 
     def take(self, number: int, row: dict[str, str], ordinal: int) -> Event | None:
         """The event to publish; None if there is nothing to send. `number`: the row's line in the sheet."""
         self.counts.rows += 1
         try:
-            event = self._mapping.read(row, ordinal, self._received_at, self._shift, self._shared)
+            event = self._mapping.read(row, ordinal, self._received_at, self._shift, self._ahead.shared)
         except Unmapped as unmapped:
             self.counts.unmapped += 1
             self._lists.refused.add(number, unmapped.column, unmapped.message, row)
@@ -90,17 +92,18 @@ class Intake:
             return None
         self._seen.add(str(event.event_id))
         self.counts.mapped += 1
-        self._remark(number, row, event)
+        self._remark(number, row, ordinal, event)
         return event
 
-    def _remark(self, number: int, row: dict[str, str], event: Event) -> None:
+    def _remark(self, number: int, row: dict[str, str], ordinal: int, event: Event) -> None:
         """Judge a case, seal a reviewer, and list what an officer should mend."""
         remarks = ""
         if isinstance(event, CaseEvent):
-            remarks = said(self.inspection.judge(row, event, self._shift))
+            repeated = self._mapping.key(row, ordinal) in self._ahead.repeated
+            remarks = said(self.inspection.judge(row, event, self._shift, repeated=repeated))
         elif self._sealer is not None:
             seal(event, self._sealer)
-        if self._mapping.is_shared(row, self._shared):
+        if self._mapping.is_shared(row, self._ahead.shared):
             self.counts.shared += 1
             remarks = remarks if isinstance(event, CaseEvent) else _OTHERS
         if remarks:

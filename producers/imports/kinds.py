@@ -25,7 +25,17 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 """What `codes` of such a field may lead to."""
 BEYOND = "时间早于 2000 年，或比现在晚一天以上"
 _OURS = frozenset(
-    {"event_id", "received_at", "source", "device_seq", "device_prev", "reviewer", "reviewer_mark"}
+    {
+        "event_id",
+        "received_at",
+        "source",
+        "promised_at",
+        "failed_rules",
+        "device_seq",
+        "device_prev",
+        "reviewer",
+        "reviewer_mark",
+    }
 )
 """Fields that the importer sets itself, or that only a device knows."""
 _COMMA = re.compile(r"[,，;；、|\s]+")

@@ -122,7 +122,7 @@ class Mapping(Strict):
             raise Unmapped("", "这一行的单元格比表头多，内容可能错位")
         received_at = received_at or datetime.now(UTC)
         body = self._body(row, ordinal, shift)
-        about = [self.name, body.get("service_no", 1), *(row[column] for column in self._identifying)]
+        about = [self.name, body.get("service_no", 1), *self.identity(row)]
         if self.is_shared(row, shared):
             self._part(body, about)
             about.append("own")
@@ -150,9 +150,13 @@ class Mapping(Strict):
         """The row's case number; empty if it has none that can be read: then the row will be refused, or needs none."""
         return self._text("case_no", row)
 
-    def service(self, row: Cells, ordinal: int) -> tuple[str, ...]:
-        """Which service of its case the row is about, and which review of it; by the cells as they are."""
-        return tuple(self._text(name, row, ordinal) for name in ("service_no", "review_no"))
+    def key(self, row: Cells, ordinal: int) -> tuple[str, ...]:
+        """Which case, which service of it and which review of that the row is about; by the cells as they are."""
+        return self.case_no(row), *(self._text(name, row, ordinal) for name in ("service_no", "review_no"))
+
+    def identity(self, row: Cells) -> tuple[str, ...]:
+        """The cells that tell this row from another."""
+        return tuple(row.get(column, "") for column in self._identifying)
 
     def is_shared(self, row: Cells, shared: frozenset[str]) -> bool:
         """Whether the row's case number is no number of its own."""

@@ -1,6 +1,6 @@
-"""The promised time (承诺时限): what a row says of it, and whether its case kept it. The contract has no field for it."""
+"""The promised time (承诺时限): by when a row says that its service was promised."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Self
 
@@ -8,12 +8,10 @@ from pydantic import model_validator
 
 from pipeline.rules.policy import COUNTY_ZONE
 from pipeline.rules.working_days import official_calendar
-from producers.errors import Unmapped
 from producers.imports.field import Source, Strict
-from schemas.events import CaseEvent
 
 IMMEDIATE, PROMISED = "immediate", "promised"
-BROKEN, UNCLEAR = "promise_broken", "promise_unclear"
+MOST_DAYS = 1_000
 
 
 class Promise(Strict):
@@ -41,37 +39,29 @@ class Promise(Strict):
         named = (source.column for source in (self.kind, self.until, self.days) if source)
         return tuple(dict.fromkeys(column for column in named if column is not None))
 
-    def failed(self, row: dict[str, str], event: CaseEvent, shift: timedelta) -> tuple[str, ...]:
-        """The ids of the inspection rules that the row's promise fails. The times of the event are moved by `shift`; the promise
-        is judged in the days in which it was given.
-        """
-        try:
-            broken = self._is_broken(row, event, shift)
-        except (Unmapped, ValueError, OverflowError):
-            return (UNCLEAR,)
-        return (BROKEN,) if broken else ()
+    def by(self, row: dict[str, str], accepted_at: datetime | None) -> datetime | None:
+        """By when the service was promised, the earliest if the row says it twice; None if it was not.
 
-    def _is_broken(self, row: dict[str, str], event: CaseEvent, shift: timedelta) -> bool:
+        Raises Unmapped, ValueError or OverflowError if the row says something that nobody understands.
+        """
         kind = self.kind and self.kind.read(row, 1)
         until = self.until and self.until.read(row, 1)
         days = self.days and self.days.read(row, 1)
-        served_at = event.served_at - shift
-        late = isinstance(until, datetime) and served_at > until
-        if event.accepted_at is None:
-            return late
-        accepted_at = event.accepted_at - shift
-        if kind == IMMEDIATE:
-            return late or _day(served_at) > _day(accepted_at)
-        return late or (days is not None and served_at > _due(accepted_at, str(days)))
+        limits = [until] if isinstance(until, datetime) else []
+        if accepted_at is not None and kind == IMMEDIATE:
+            limits.append(_end(accepted_at, 0))
+        elif accepted_at is not None and days is not None:
+            limits.append(_end(accepted_at, _number(str(days))))
+        return min(limits, default=None)
 
 
-def _day(at: datetime) -> date:
-    return at.astimezone(COUNTY_ZONE).date()
+def _end(accepted_at: datetime, days: int) -> datetime:
+    return official_calendar().due(accepted_at, days, COUNTY_ZONE).at.replace(microsecond=999_999)
 
 
-def _due(accepted_at: datetime, days: str) -> datetime:
+def _number(days: str) -> int:
     """ValueError if this is no number of days that anybody would promise."""
     number = int(days)
-    if not 0 <= number <= 1_000:
+    if not 0 <= number <= MOST_DAYS:
         raise ValueError(days)
-    return official_calendar().due(accepted_at, number, COUNTY_ZONE).at
+    return number

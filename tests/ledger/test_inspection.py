@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import permutations
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -10,7 +12,9 @@ from pipeline.ledger.engine import engine
 from pipeline.ledger.inspection import Choice, cases, count_cases, failures, passed
 from pipeline.ledger.rate import Rate
 from pipeline.settings import Settings
+from schemas.topics import Stream
 from tests.consumers.filling import POLICE, TAX, bad_review, fill, inspected, police_case
+from tests.ledger.test_fold import Ledger, portion_of
 
 pytestmark = pytest.mark.system
 DAY = date(2026, 6, 9)
@@ -76,3 +80,49 @@ def test_cases_by_department_and_rule(ledger: Settings, connection: Connection) 
     assert chosen("nobody") == set()
     (row,) = cases(connection, Choice(SINCE, TAX.code, "name_missing"), 0, 50)
     assert row.rules == ["name_missing", "staff_missing"], "all that it fails, whatever was chosen"
+
+
+def versions() -> list[dict[str, Any]]:
+    """Of one service: promised for the day before, then told of twice in a file, then right."""
+    late = police_case(
+        "C-1", **WHOLE, promised_at="2026-06-08T09:00:00+08:00", received_at="2026-06-09T10:00:00+08:00"
+    )
+    kept = {"promised_at": "2026-06-30T09:00:00+08:00"}
+    return [
+        late,
+        police_case(
+            "C-1", **WHOLE, **kept, failed_rules=["repeated_in_file"], received_at="2026-06-09T11:00:00+08:00"
+        ),
+        police_case("C-1", **WHOLE, **kept, received_at="2026-06-09T12:00:00+08:00"),
+    ]
+
+
+def test_what_a_sender_tells_is_judged_and_counts(ledger: Settings, connection: Connection) -> None:
+    fill(ledger, *versions())
+    assert passed(connection, DAY) == {POLICE.code: Rate(1, 3)}
+    assert failures(connection) == {
+        (POLICE.code, "promise_broken"): 1,
+        (POLICE.code, "repeated_in_file"): 1,
+    }
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_a_version_is_the_same_row_whether_it_was_ever_the_current_one_or_not(
+    ledger: Settings, order: tuple[int, ...]
+) -> None:
+    events = versions()
+    rows = []
+    for batches in ([events], [[events[n]] for n in order]):
+        book = Ledger(ledger)
+        book.clear()
+        for offset, batch in enumerate(batches):
+            book.fold(portion_of(Stream.CASE, offset, *batch))
+        rows.append(
+            (
+                book.ask("select event_id, flags, event from case_version order by event_id"),
+                book.ask("select event_id, flags from service"),
+            )
+        )
+        book.connection.close()
+        book.pool.dispose()
+    assert rows[0] == rows[1]

@@ -56,6 +56,8 @@ def test_a_good_case_fails_nothing() -> None:
         {"window_code": ""},
         {"hall_code": ""},
         {"handling_mode": ONLINE, "hall_code": "", "window_code": "", "staff_id": ""},
+        {"promised_at": SERVED},
+        {"failed_rules": ["staff_missing", "promise_broken", "a rule of somebody else"]},
     ],
 )
 def test_what_is_right_as_well(changes: dict[str, Any]) -> None:
@@ -84,6 +86,10 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"area_code": COUNTY + "999"}, ["area_unknown"]),
     ({"area_code": COUNTY + "000001"}, ["area_unknown"]),
     ({"accepted_at": SERVED + timedelta(microseconds=1)}, ["accepted_after_served"]),
+    ({"failed_rules": ["repeated_in_file"]}, ["repeated_in_file"]),
+    ({"failed_rules": ["promise_unclear", "repeated_in_file"]}, ["repeated_in_file", "promise_unclear"]),
+    ({"failed_rules": ["promise_unclear", "promise_unclear"]}, ["promise_unclear"]),
+    ({"promised_at": SERVED - timedelta(microseconds=1)}, ["promise_broken"]),
 ]
 
 
@@ -94,7 +100,7 @@ def test_what_is_wrong(changes: dict[str, Any], ids: list[str]) -> None:
 
 def test_every_rule_of_the_table_is_tested_and_every_verdict_is_in_the_table() -> None:
     tested = {rule for _, ids in WRONG for rule in ids}
-    assert tested == {rule.id for rule in rules().values() if rule.scope == "record"}
+    assert tested == set(rules())
     assert {rule.scope for rule in rules().values()} == {"record", "file"}
     assert {rule.severity for rule in rules().values()} == {"serious", "ordinary"}
     assert len({rule.name for rule in rules().values()}) == len(rules())
@@ -114,12 +120,27 @@ def test_one_wrong_character_is_noticed_in_a_department_and_in_an_item(place: in
     areas=st.sampled_from(["", COUNTY, "110000"]),
     accepted=st.sampled_from([None, SERVED, SERVED + timedelta(1)]),
     modes=st.sampled_from(HandlingMode),
+    promised=st.sampled_from([None, SERVED, SERVED - timedelta(1)]),
+    told=st.lists(st.sampled_from([*rules(), "another"]), max_size=4),
 )
 def test_the_ids_come_once_and_in_the_order_of_the_table(
-    names: str, codes: str, areas: str, accepted: datetime | None, modes: HandlingMode
+    names: str,
+    codes: str,
+    areas: str,
+    accepted: datetime | None,
+    modes: HandlingMode,
+    promised: datetime | None,
+    told: list[str],
 ) -> None:
     event = replace(
-        GOOD, item_name=names, dept_code=codes, area_code=areas, accepted_at=accepted, handling_mode=modes
+        GOOD,
+        item_name=names,
+        dept_code=codes,
+        area_code=areas,
+        accepted_at=accepted,
+        handling_mode=modes,
+        promised_at=promised,
+        failed_rules=told,
     )
     ids = failed(event)
     assert list(ids) == [rule for rule in rules() if rule in ids]

@@ -25,7 +25,7 @@ from producers.imports.standing import Standing
 from tests.harness import System
 from tests.permits import CASES, ROWS, permit_file
 from tests.producers.imports.filling import keying, line
-from tests.producers.imports.test_sources import BY_SERVICE, ONE_NUMBER
+from tests.producers.imports.test_sources import BY_SERVICE, ONE_NUMBER, PROVINCE
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
@@ -106,6 +106,26 @@ def test_one_case_number_for_everybody_joins_no_review_to_a_stranger(system: Sys
         "services": 4,
         "standalone": 3,
     }
+
+
+def test_the_pass_rate_of_the_county_is_the_one_that_the_import_prints(
+    system: System, tmp_path: Path
+) -> None:
+    system.settings.stack.data_dir = system.folder
+    good = [PROVINCE | {"projectNo": f"G{n}"} for n in range(3)]
+    told_twice = [PROVINCE | {"projectNo": "T", "taskName": name} for name in ("迁入", "迁出")]
+    late = PROVINCE | {"projectNo": "L", "serviceTime": "2026-11-04 09:00:00"}
+    unclear = PROVINCE | {"projectNo": "U", "promiseTime": "3"}
+    lines = [*good, *told_twice, late, unclear]
+    with system.worker():
+        reports = [
+            import_cases(system.settings, "province-cases", written(tmp_path / f"{n}.csv", cases))
+            for n, cases in enumerate((lines, lines[::-1]))
+        ]
+        system.wait_until_caught_up()
+    assert [(report.summary.passed, report.summary.cases) for report in reports] == [(3, 7), (3, 7)]
+    assert system.counters("cases_passed", "case_records") == {"cases_passed": 3, "case_records": 7}
+    assert system.fates() == {"stored": 7, "duplicate": 7}
 
 
 def test_a_watched_folder_whose_watcher_is_killed_loses_no_row(system: System, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pipeline.rules.policy import COUNTY_ZONE
 from pipeline.settings import Settings
 from producers.errors import CannotImportError
+from producers.imports.ahead import Ahead, look_ahead
 from producers.imports.alone import alone
 from producers.imports.cases import ROWS_A_FLUSH, folder_of
 from producers.imports.database.cursor import Cursor
@@ -23,7 +24,6 @@ from producers.imports.intake import Intake, Lists, lists
 from producers.imports.listing import Journal
 from producers.imports.mapping import Mapping
 from producers.imports.report import Report
-from producers.imports.shared import shared_numbers
 from producers.imports.sink import Connect, Sink
 from producers.publish import Publisher
 
@@ -79,7 +79,7 @@ class Poller:
         with self._query.snapshot() as snapshot, self._lists(now) as listed:
             without = snapshot.without_cursor()  # 1
             shared = self._shared(snapshot)
-            intake = Intake(self._mapping, listed, now, shared=shared, sealer=self._sealer)
+            intake = Intake(self._mapping, listed, now, ahead=Ahead(shared), sealer=self._sealer)
             published = self._publish(snapshot, intake, listed)
             return Polled(self._report(intake, listed, published), without)
 
@@ -99,7 +99,7 @@ class Poller:
 
     def _shared(self, snapshot: Snapshot) -> frozenset[str]:
         with closing(snapshot.rows(self._since())) as rows:
-            found = shared_numbers(self._mapping, self._checked(rows)) | self._position.shared
+            found = look_ahead(self._mapping, self._checked(rows)).shared | self._position.shared
         if not self._dry_run:
             self._position.share(found)
         return found

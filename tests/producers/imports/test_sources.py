@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
+from pipeline.rules.policy import COUNTY_ZONE
 from producers.errors import Unmapped
+from producers.imports.inspecting import UNCLEAR, Inspection
 from producers.imports.known import known, load
-from producers.imports.promise import BROKEN, UNCLEAR
 from schemas.catalogue import COUNTY, departments
 from schemas.codes import Channel, HandlingMode, Status
 from schemas.events import CaseEvent, Reviewer, ReviewEvent
 from schemas.identifiers import OWN_CASE_PREFIX
 
+BROKEN = "promise_broken"
 AT = datetime(2026, 11, 23, 2, tzinfo=UTC)
 POLICE, TAX = departments()[:2]
 SERVED = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
@@ -168,11 +170,20 @@ def test_whether_the_promised_time_was_kept(
     source: str, row: dict[str, str], cells: dict[str, str], ids: tuple[str, ...]
 ) -> None:
     mapping = load(source)
+    promises = {BROKEN, UNCLEAR}
     for shift in (timedelta(), timedelta(days=-3)):
         event = mapping.read(row | cells, 1, AT, shift)
         assert isinstance(event, CaseEvent)
-        assert mapping.promise is not None
-        assert mapping.promise.failed(row | cells, event, shift) == ids
+        found = Inspection(mapping.promise).judge(row | cells, event, shift)
+        assert tuple(rule for rule in found if rule in promises) == ids
+
+
+def test_the_promise_goes_with_the_record_so_that_the_county_can_judge_it() -> None:
+    event = case("zero-one", ZERO_ONE)
+    Inspection(load("zero-one").promise).judge(ZERO_ONE, event, timedelta())
+    assert event.promised_at == datetime(2026, 11, 5, 23, 59, 59, 999_999, COUNTY_ZONE)
+    assert event.failed_rules == []
+    assert event.event_id == case("zero-one", ZERO_ONE).event_id
 
 
 def test_one_number_for_everybody_is_nobodys() -> None:
