@@ -40,6 +40,14 @@ def ticket_of(connection: Connection, event_id: str) -> Standing | None:
     return Standing(*found) if found else None
 
 
+def received_at(connection: Connection, event_id: str) -> datetime | None:
+    """Since when the ledger has a review of this id; None if it has none. Blocks: milliseconds, by the index `review_event`."""
+    found: datetime | None = connection.scalar(
+        select(func.min(review.c.received_at)).where(review.c.event_id == event_id)
+    )
+    return found
+
+
 def standalone_received_at(connection: Connection, event_id: str) -> datetime | None:
     """When this review of a place was received; None if the ledger has no such review without a case. Blocks."""
     return connection.execute(

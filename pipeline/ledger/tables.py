@@ -148,6 +148,16 @@ Index(
     postgresql_where=review.c.device_seq.is_not(None),
 )
 Index("review_standalone", review.c.event_id, postgresql_where=review.c.case_no == "")
+Index(
+    "review_event",
+    review.c.event_id,
+    postgresql_using="brin",
+    postgresql_ops={"event_id": "text_bloom_ops"},
+    postgresql_with={"pages_per_range": 32},
+)
+# What no vacuum has seen yet, this index does not know, and it is read whole: 2 % of the table at most, not 20 %.
+_VACUUM = "alter table review set (autovacuum_vacuum_insert_scale_factor = 0.02)"
+listen(review, "after_create", DDL(_VACUUM))  # type: ignore[no-untyped-call]  # SQLAlchemy types it so
 
 ticket = Table(
     "ticket",

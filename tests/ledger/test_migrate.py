@@ -5,11 +5,12 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from pipeline.ledger import tables
 from pipeline.ledger.engine import engine
 from pipeline.ledger.migrate import downgrade, upgrade
+from pipeline.replay.fresh import make
 from pipeline.settings import Settings
 
 pytestmark = pytest.mark.system
@@ -43,6 +44,28 @@ def relations(settings: Settings) -> int:
         )
     pool.dispose()
     return int(count or 0)
+
+
+def storage(connection: Connection, schema: str) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Its indexes, and how tables and indexes are stored where it is not the usual."""
+    indexes = (
+        "select indexname, replace(indexdef, schemaname || '.', '') from pg_indexes where schemaname = :s"
+    )
+    options = "select relname, reloptions from pg_class where reloptions is not null and relnamespace = cast(:s as regnamespace)"
+    return (
+        {row[0]: row[1] for row in connection.execute(text(indexes), {"s": schema})},
+        {row[0]: row[1] for row in connection.execute(text(options), {"s": schema})},
+    )
+
+
+def test_a_replay_stores_its_tables_as_the_migrations_do(ledger: Settings) -> None:
+    pool = engine(ledger.database, "test")
+    with pool.connect() as connection:
+        make(connection, "beside")
+        indexes, options = storage(connection, "beside")
+        assert (indexes, options) == storage(connection, "ledger")
+        assert set(options) == {"review", "review_event"}
+    pool.dispose()
 
 
 def test_up_down_up(ledger: Settings) -> None:
