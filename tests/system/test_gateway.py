@@ -15,17 +15,18 @@ import httpx
 import pytest
 
 from deploy.embedded import ports
-from pipeline.ledger.verify import verify
+from pipeline.ledger.raw import unpack
 from pipeline.settings import Settings, environment
 from pipeline.signing import sign
 from producers.devices.device import Device
 from producers.devices.managing import NewKey, Office, decode
-from producers.spool.forwarder import Forwarder
-from producers.spool.kafka_sink import KafkaSink
 from tests.gateway import GatewayProcess
 from tests.harness import DEPT, System, case, review
+from tests.producers.gateway.arriving import fold, open_to_all, wrong
+from tests.producers.gateway.exploring import explore
 from tests.producers.gateway.house import House, ce_headers
 from tests.producers.gateway.mutating import bombard
+from tests.producers.gateway.noted import together
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
@@ -133,24 +134,66 @@ def test_told_to_stop_it_stops_at_once_and_says_so(system: System, gateway: Gate
         wait_for(lambda: system.one("select count(*) from review") == 20, 40, "all of them in the ledger")
 
 
+@pytest.fixture
+def open_gateway(system: System, tmp_path: Path) -> Iterator[House]:
+    made = open_to_all(system.settings, tmp_path / "open")
+    yield made
+    made.close()
+
+
 def test_mutants_that_were_taken_are_in_the_ledger_and_no_dead_letter_is(
-    system: System, tmp_path: Path
+    system: System, open_gateway: House
 ) -> None:
-    """Each accepted one is in the ledger; `python -m tests.producers.gateway` sends a hundred thousand at the reader alone."""
-    system.settings.gateway.spool_dir = tmp_path / "mutants"
-    gateway = House(system.settings)
-    forwarder = Forwarder(gateway.way_in.spool, KafkaSink(system.settings.kafka))
-    statuses = asyncio.run(bombard(gateway, 3_000, seed=7))
-    taken = len(gateway.rows())
-    assert taken > 500
-    assert statuses[422] > 500
-    forwarder.start()
-    with system.worker():
-        wait_for(lambda: sum(system.fates().values()) == taken, 60, "the ledger to have them")
-    assert forwarder.stop()
-    gateway.close()
-    assert "dead_letter" not in system.fates()
-    assert verify(system.settings) == []
+    """Each accepted one is in the ledger; `python -m tests.producers.gateway` sends a hundred thousand."""
+    noted = asyncio.run(bombard(open_gateway, 3_000, seed=7))
+    assert noted.taken.total() > 500
+    assert noted.statuses[422] > 500
+    fold(system, open_gateway)
+    assert wrong(system, noted) == []
+
+
+def test_what_was_taken_of_schemathesis_is_in_the_ledger_once(system: System, open_gateway: House) -> None:
+    """Each accepted one is in the ledger, each refused one got a problem document; twenty thousand take longer."""
+    seen = explore(open_gateway, 700)
+    taken = {operation: len(noted.taken) for operation, noted in seen.items() if noted.taken}
+    assert taken.keys() == {"POST /v1/events", "POST /v1/reviews"}
+    assert min(taken.values()) > 20, taken
+    fold(system, open_gateway)
+    assert wrong(system, together(seen.values())) == []
+
+
+def test_what_is_lost_sent_twice_or_refused_by_the_worker_is_found_out(
+    system: System, open_gateway: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken twins of the two tests before."""
+    noted = asyncio.run(bombard(open_gateway, 100, seed=7))
+    fold(system, open_gateway)
+    assert wrong(system, noted) == []
+    before = open_gateway.clock()
+    with monkeypatch.context() as broken:
+        broken.setattr("schemas.reading._check_times", lambda *_: None)
+        assert open_gateway.send(
+            review("C1", channel="terminal", submitted_at="2999-01-01T00:00:00Z")
+        ).is_success
+    noted.taken["never-kept"] += 1
+    open_gateway.way_in.spool.resend(before)
+    fold(system, open_gateway)
+    said = " ".join(wrong(system, noted))
+    assert "1 lost: [('never-kept', 1)]" in said
+    assert "more often than taken" in said
+    assert "dead_letter among the fates" in said
+
+
+def test_the_unknown_fields_of_a_device_are_in_the_raw_records(system: System, open_gateway: House) -> None:
+    event = review("C1", channel="terminal", x_light={"lamp": "绿", "lux": 1.50}, Reviewer="13800001111")
+    assert open_gateway.send(event).status_code == 202
+    fold(system, open_gateway)
+    (block,) = [bytes(data) for (data,) in system.ask("select data from raw_block where records > 0")]
+    (record,) = unpack(block)
+    assert record.value is not None
+    assert record.value.endswith(b',"x_light":{"lamp": "\\u7eff", "lux": 1.5}}')
+    assert b"13800001111" not in record.value
+    assert system.fates() == {"stored": 1}
 
 
 def typed(settings: Settings, folder: Path, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":

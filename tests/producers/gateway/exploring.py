@@ -1,7 +1,8 @@
 """Schemathesis over /openapi.json: what the description allows, what it forbids, signed and with a token as it should be."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from itertools import chain
+from itertools import cycle
 from typing import Any, cast
 
 import requests
@@ -21,6 +22,8 @@ from starlette.types import Receive, Send
 
 from producers.tokens import Kind, Place, new_id
 from tests.producers.gateway.house import SYSTEM, TERMINAL, House
+from tests.producers.gateway.noted import Noted
+from tests.producers.gateway.welcome import WAYS, welcome
 
 CHECKS = [
     not_a_server_error,
@@ -54,9 +57,10 @@ class Admitted(requests.auth.AuthBase):
         return request
 
 
-def explore(gateway: House, cases: int) -> dict[str, dict[int, int]]:
-    """So many cases over all operations, half of them breaking the description; returns how each was answered.
+def explore(gateway: House, cases: int) -> dict[str, Noted]:
+    """So many cases over all operations, half of them breaking the description; how each operation was answered.
 
+    Of the events that keep to it, two of three are made ones that may be taken.
     Raises AssertionError, with the request, at the first answer that the description does not allow.
     """
 
@@ -69,19 +73,30 @@ def explore(gateway: House, cases: int) -> dict[str, dict[int, int]]:
     asked = [one for one in operations if one.path != STREAM]
     modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     each = -(-cases // (len(asked) * len(modes)))
-    seen: dict[str, dict[int, int]] = {}
+    seen = {operation.label: Noted() for operation in asked}
     with asgi.get_client(cast(Any, app)) as client:
         for operation in asked:
             for mode in modes:
-                _explore(gateway, client, operation.as_strategy(generation_mode=mode), each, seen)
+                ask = _asking(gateway, client, welcomed=mode is modes[0] and operation.path in WAYS)
+                _explore(ask, operation.as_strategy(generation_mode=mode), each, seen[operation.label])
     return seen
 
 
-def _explore(
-    gateway: House, client: Any, strategy: Any, examples: int, seen: dict[str, dict[int, int]]
-) -> None:
-    senders = chain.from_iterable(iter(lambda: (TERMINAL, SYSTEM), None))
+Ask = Callable[[Any], Any]
 
+
+def _asking(gateway: House, client: Any, *, welcomed: bool) -> Ask:
+    """What sends a case, and returns its answer. `welcomed`: two of three are made ones that may be taken."""
+    turns = cycle((TERMINAL, "", "", SYSTEM, "", "") if welcomed else (TERMINAL, SYSTEM))
+
+    def ask(case: Any) -> Any:
+        sender = next(turns) or welcome(case)
+        return case.call(session=client, auth=Admitted(gateway, sender))
+
+    return ask
+
+
+def _explore(ask: Ask, strategy: Any, examples: int, noted: Noted) -> None:
     @hypothesis_settings(
         max_examples=examples,
         deadline=None,
@@ -91,9 +106,8 @@ def _explore(
     )
     @given(case=strategy)
     def one(case: Any) -> None:
-        response = case.call(session=client, auth=Admitted(gateway, next(senders)))
+        response = ask(case)
         case.validate_response(response, checks=CHECKS)
-        statuses = seen.setdefault(case.operation.label, {})
-        statuses[response.status_code] = statuses.get(response.status_code, 0) + 1
+        noted.note(response.status_code, response.headers["content-type"][0], response.content)
 
     one()

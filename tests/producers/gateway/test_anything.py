@@ -76,7 +76,7 @@ def test_any_json_in_an_envelope(
 
 def test_mutants(tmp_path_factory: pytest.TempPathFactory) -> None:
     with house(tmp_path_factory.mktemp("mutants"), **UNLIMITED) as gateway:
-        statuses = asyncio.run(bombard(gateway, MUTANTS, seed=5))
+        statuses = asyncio.run(bombard(gateway, MUTANTS, seed=5)).statuses
         assert statuses[202] > MUTANTS / 10
         assert statuses[400] + statuses[422] > MUTANTS / 10
         rows = gateway.rows()
@@ -97,6 +97,7 @@ def test_a_gateway_that_reads_less_strictly_is_found_out(
 
 def test_what_the_description_says(open_house: House) -> None:
     seen = explore(open_house, CASES)
-    assert seen["POST /v1/events"][202] > 0
-    assert seen["POST /v1/reviews"][202] > 0
-    assert seen["POST /v1/reviews"][422] > 0
+    for operation in ("POST /v1/events", "POST /v1/reviews"):
+        statuses = seen[operation].statuses
+        assert statuses[202] > statuses.total() / 10
+        assert statuses[422] > statuses.total() / 10
