@@ -1,16 +1,20 @@
 """`hcp status`: one picture of log and ledger, as a JSON object; what cannot be reached is said in `errors`."""
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from kafka.errors import KafkaError
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from consumers.kept import Kept
 from pipeline.ledger.engine import engine
-from pipeline.ledger.figures import Figures, Row, figures
+from pipeline.ledger.figures import Dear, Figures, Row, dear, figures
 from pipeline.ledger.rate import Rate
 from pipeline.log import Watermark, watermarks
 from pipeline.settings import Settings
@@ -20,11 +24,12 @@ SILENT = timedelta(seconds=30)
 
 
 class Status:
-    """Keeps its connection between two looks; connects at the first. Close it at the end."""
+    """Keeps its connections between two looks, and what is dear to ask for; connects at the first. Close it at the end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._pool: Engine | None = None
+        self._dear = Kept(self._ask_dear, clock)
 
     def collect(self) -> dict[str, Any]:
         """The picture of this moment. Blocks; raises nothing for a server that is away."""
@@ -47,13 +52,20 @@ class Status:
             self._pool.dispose()
 
     def figures(self) -> Figures:
-        """What the ledger knows, in one snapshot. Blocks; raises sqlalchemy errors when it is away."""
-        self._pool = self._pool or engine(self._settings.database, "status", pool_size=1)
+        """What the ledger knows, in one snapshot, but for what is dear. Blocks; raises sqlalchemy errors when it is away."""
+        known = self._dear.get()
+        with self._snapshot() as connection:
+            return figures(connection, self._settings, known)
+
+    def _ask_dear(self) -> Dear:
+        with self._snapshot() as connection:
+            return dear(connection)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        self._pool = self._pool or engine(self._settings.database, "status")
         with self._pool.connect() as connection:
-            snapshot = connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-            return figures(snapshot, self._settings)
+            yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def _ledger(self, errors: list[str]) -> Figures | None:
         try:

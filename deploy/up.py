@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from consumers.status import Status
+from consumers.status import Status, collect
 from deploy import private
 from deploy.drained import Draining
 from deploy.embedded import jars
@@ -157,7 +157,7 @@ class Up:
     async def _finish(self) -> int:
         with self._phase("verify"):
             findings = await asyncio.to_thread(verify, self.stack.settings)
-        picture = await self._look()
+        self.view.picture = picture = await asyncio.to_thread(collect, self.stack.settings)
         errors = [str(one) for one in [*findings, *picture["errors"]]]
         self.console.print(self.view.summary(self.phases))
         for error in errors:

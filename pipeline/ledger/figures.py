@@ -24,9 +24,22 @@ from schemas.tickets import CLOSED, State
 Row = Mapping[str, Any]
 
 
-class Figures(NamedTuple):
-    """`fates` by topic; `services` by handling mode; `tickets` by state, all states; `dead_letters` by reason, done with or not;
+class Dear(NamedTuple):
+    """What takes a look at every review or every service: seconds, in a large ledger.
+
     `devices` by what they ask of a person, their faults by kind; `inspection`: case records that fail, by rule.
+    """
+
+    coverage: dict[str, Rate]
+    channels: dict[str, int]
+    devices: dict[str, int]
+    device_faults: dict[str, int]
+    inspection: dict[str, int]
+
+
+class Figures(NamedTuple):
+    """`fates` by topic; `services` by handling mode; `tickets` by state, all states; `dead_letters` by reason, done with or not.
+    The last five are those of `Dear`.
     """
 
     asked_at: datetime
@@ -70,14 +83,29 @@ class Figures(NamedTuple):
         }
 
 
-def figures(connection: Connection, settings: Settings) -> Figures:
-    """The figures as of now, by the database's clock. Blocks. One snapshot if the connection's isolation says so."""
+def dear(connection: Connection) -> Dear:
+    """Those that are dear to ask for, as of now. Blocks, for seconds if there are many reviews."""
+    asked_at = connection.scalar(text("select now()"))
+    devices = device_list.devices(connection, asked_at)
+    return Dear(
+        coverage(connection),
+        {channel.value: 0 for channel in Channel} | _pairs(connection, _CHANNELS, days=CHANNEL_DAYS),
+        device_list.needs(devices, asked_at),
+        device_list.faults(devices),
+        _failures(connection),
+    )
+
+
+def figures(connection: Connection, settings: Settings, known: Dear | None = None) -> Figures:
+    """The figures as of now, by the database's clock. Blocks. One snapshot if the connection's isolation says so.
+
+    `known`: those that are dear to ask for, if somebody has just asked.
+    """
     asked_at = connection.scalar(text("select now()"))
     window = settings.rules.policy().window
     waiting = _rows(connection, _WAITING, open_after=asked_at - window)
     sums = _sums(connection)
     tickets = dict.fromkeys(State, 0) | _pairs(connection, _TICKETS)
-    devices = device_list.devices(connection, asked_at)
     unsent, oldest = connection.execute(text(_OUTBOX)).one()
     return Figures(
         asked_at,
@@ -97,11 +125,7 @@ def figures(connection: Connection, settings: Settings) -> Figures:
         unsent,
         float(oldest),
         _rows(connection, "select name, state, at, error, error_at from office.component order by name"),
-        coverage(connection),
-        {channel.value: 0 for channel in Channel} | _pairs(connection, _CHANNELS, days=CHANNEL_DAYS),
-        device_list.needs(devices, asked_at),
-        device_list.faults(devices),
-        _failures(connection),
+        *(known or dear(connection)),
     )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from consumers.exporter import create, samples
-from consumers.status import addresses, collect
+from consumers.status import Status, addresses, collect
 from pipeline.metrics import COMPUTED
 from schemas.topics import Stream
 from tests.consumers.client import Client
@@ -94,6 +95,21 @@ def test_metrics_say_what_status_says_and_promtool_finds_no_fault(story: System)
         ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_figure_that_takes_long_keeps_nobody_from_the_others(story: System) -> None:
+    """Coverage asks for every review: while somebody has locked them, its last answer is shown, and of the rest today's."""
+    status = Status(story.settings, clock=lambda: 0.0)
+    before = status.collect()
+    story.tell("delete from office.department")
+    with story.ledger.begin() as connection:
+        connection.execute(text("lock table review"))
+        story.tell("insert into repair (case_no, service_no) values ('pair', 1)")
+        now = status.collect()
+        assert (now["repairs"], now["errors"]) == (1, [])
+        assert now["coverage"] == before["coverage"]
+    wait_for(lambda: status.collect()["coverage"] != before["coverage"], 20, "the next answer")
+    status.close()
 
 
 def test_a_server_that_is_away_is_said_and_the_other_still_shown(system: System) -> None:
