@@ -14,7 +14,7 @@ from producers.pages.look import Look
 from producers.pages.words import department
 from producers.qr.following import Following
 from producers.qr.form import Typed, mistakes, reasons_offered, review
-from producers.qr.refusing import notice_of
+from producers.qr.refusing import OTHER_WAYS, notice_of
 from producers.spool.errors import AlreadyUsed, NonceUsed, SpoolError
 from producers.tokens import CaseToken, Claims
 from schemas.receipt import event_of, new_event_id, number_of
@@ -30,7 +30,7 @@ class Trouble(NamedTuple):
     words: str
 
 
-LATER = Trouble("现在暂时不能接收", "您填写的内容都还在这一页上。请过半分钟再点“提交评价”。")
+LATER = Trouble("现在暂时不能接收", f"您填写的内容都还在这一页上。请过半分钟再点“提交评价”。{OTHER_WAYS}")
 SECOND = Trouble(
     "您已经评价过这次服务了",
     "第一次评价已经收到，不会被覆盖。您刚才填写的内容都还在这一页上，可以作为追加评价提交。",

@@ -18,11 +18,14 @@ from tests import serving
 from tests.browser.chromium import SHOTS
 from tests.producers.gateway.house import House, house
 from tests.producers.qr.walls import WINDOW, case_claims
+from tests.producers.spool.test_full import until_full
 
 pytestmark = pytest.mark.browser
 PHONE, TABLET = (360, 780), (820, 1180)
 MAX_BYTES = 60_000
 FINGER = 48
+SPOOL_BYTES = 2**20
+"""Small, so that it is soon full."""
 
 
 class Served:
@@ -51,7 +54,7 @@ def served_from(folder: Path, **gateway: Any) -> Iterator[Served]:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    with served_from(tmp_path, address_per_minute=500, token_per_minute=100) as made:
+    with served_from(tmp_path, address_per_minute=500, token_per_minute=100, spool_bytes=SPOOL_BYTES) as made:
         yield made
 
 
@@ -189,19 +192,35 @@ def test_two_quick_clicks_are_one_review(served: Served, chromium: Any, scripts:
 
 
 def test_offline_nothing_is_lost(served: Served, phone: Any) -> None:
-    phone.goto(served.link())
-    choose(phone, 2)
-    phone.get_by_label("您还想说的话").fill("写了很久的话")
-    phone.context.set_offline(True)
-    submit(phone)
-    phone.get_by_role("heading", name="现在连不上网络").wait_for()
-    keep(phone, "offline")
-    assert phone.get_by_label("您还想说的话").input_value() == "写了很久的话"
+    offline(served, phone)
     assert served.reviews == []
     phone.context.set_offline(False)
     submit(phone)
     thanked(phone)
-    assert [review["comment"] for review in served.reviews] == ["写了很久的话"]
+    assert [review["comment"] for review in served.reviews] == [WORDS]
+
+
+def test_a_net_that_never_answers_is_told_and_nothing_is_lost(served: Served, phone: Any) -> None:
+    phone.clock.install()
+    fill_in(served, phone)
+    phone.route("**/r/*", lambda _: None)
+    submit(phone)
+    phone.get_by_role("button", name="正在提交").wait_for()
+    phone.clock.run_for(29_000)
+    assert not phone.locator("#trouble").is_visible()
+    phone.clock.run_for(2_000)
+    phone.get_by_role("heading", name="现在连不上网络").wait_for()
+    assert is_kept(phone)
+    phone.unroute("**/r/*")
+    submit(phone)
+    thanked(phone)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_full_spool_keeps_the_form(served: Served, chromium: Any, scripts: bool) -> None:
+    with page_of(chromium, java_script_enabled=scripts) as page:
+        full(served, page)
+        assert "12345" in page.locator(".summary:visible").inner_text(), "there are other ways"
 
 
 def test_too_many_tries_keep_the_form(tmp_path: Path, phone: Any) -> None:
@@ -264,6 +283,23 @@ def keep(page: Any, name: str) -> None:
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
+WORDS = "写了很久的话"
+
+
+def fill_in(served: Served, page: Any) -> None:
+    page.goto(served.link())
+    choose(page, 2)
+    page.get_by_text("服务态度生硬").click()
+    page.get_by_label("您还想说的话").fill(WORDS)
+
+
+def is_kept(page: Any) -> bool:
+    """Whether what was filled in is still there."""
+    chosen = (page.locator("#level-2"), page.get_by_label("服务态度生硬"))
+    words = page.get_by_label("您还想说的话").input_value()
+    return words == WORDS and all(one.is_checked() for one in chosen)
+
+
 def choosing(served: Served, page: Any) -> None:
     page.goto(served.link())
 
@@ -313,8 +349,38 @@ def receipt(served: Served, page: Any) -> None:
     page.goto(f"{served.address}/r/receipt?number=0000-0000-0000")
 
 
+def full(served: Served, page: Any) -> None:
+    spool = served.gateway.way_in.spool
+    until_full(spool, "large")
+    until_full(spool, "small", b"{}")
+    fill_in(served, page)
+    submit(page)
+    page.get_by_role("heading", name="现在暂时不能接收").wait_for()
+    assert is_kept(page)
+
+
+def offline(served: Served, page: Any) -> None:
+    fill_in(served, page)
+    page.context.set_offline(True)
+    submit(page)
+    page.get_by_role("heading", name="现在连不上网络").wait_for()
+    assert is_kept(page)
+
+
 State = Callable[[Served, Any], None]
-STATES: list[State] = [choosing, reasons, mistaken, thanks, again, follow_up, expired, damaged, receipt]
+STATES: list[State] = [
+    choosing,
+    reasons,
+    mistaken,
+    full,
+    offline,
+    thanks,
+    again,
+    follow_up,
+    expired,
+    damaged,
+    receipt,
+]
 
 
 def problems_of(page: Any) -> list[str]:
