@@ -52,7 +52,7 @@ class Mailbox:
 
     def __init__(self, hall_code: str) -> None:
         self._hall_code = hall_code
-        self._calls: asyncio.Queue[Call] = asyncio.Queue(maxsize=1)
+        self._calls: asyncio.Queue[Call | None] = asyncio.Queue(maxsize=1)
 
     def put(self, call: Call) -> bool:
         """Leave a call, unless it is for another hall's window of the same code; whether it was left."""
@@ -64,8 +64,13 @@ class Mailbox:
         self._calls.put_nowait(call)
         return True
 
+    def close(self) -> None:
+        """Whoever waits for a call waits no longer."""
+        if self._calls.empty():
+            self._calls.put_nowait(None)
+
     async def take(self, seconds: float) -> Call | None:
-        """The next call; None if there is none for so long."""
+        """The next call; None if there is none for so long, or the mailbox was closed."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._calls.get()
@@ -74,10 +79,11 @@ class Mailbox:
 
 
 class Invitations:
-    """For one event loop. `clock`: seconds, never going back."""
+    """For one event loop. `clock`: seconds, never going back. `ended`: nobody is called any more."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.ended = False
         self._calls: dict[str, Call] = {}
         self._mailboxes: dict[str, list[Mailbox]] = {}
 
@@ -86,6 +92,13 @@ class Invitations:
         self._forget()
         call = self._calls[window] = Call(str(uuid7()), invitation, self._clock() + SECONDS)
         return sum(mailbox.put(call) for mailbox in self._mailboxes.get(window, [])) > 0
+
+    def end(self) -> None:
+        """Whoever listens has heard everything."""
+        self.ended = True
+        for mailboxes in self._mailboxes.values():
+            for mailbox in mailboxes:
+                mailbox.close()
 
     @contextmanager
     def listening(self, window: str, hall_code: str) -> Iterator[Mailbox]:

@@ -91,7 +91,9 @@ def _listens(device: Device, window: str) -> None:
 
 def routes(way_in: WayIn) -> list[BaseRoute]:
     """Its routes."""
-    screen = Screen(Invitations())
+    invitations = Invitations()
+    way_in.lasting.append(invitations.end)
+    screen = Screen(invitations)
     window = "/v1/terminals/{window}"
     return [
         Guarded(way_in, f"/terminal/{WORKER}", screen.worker, auth=Auth.PUBLIC, rate=Rate.NONE),

@@ -18,11 +18,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def heard(device: Device, window: str, invitations: Invitations) -> AsyncIterator[bytes]:
-    """Who the terminal is, then each call as it comes, for LIFE_SECONDS."""
+    """Who the terminal is, then each call as it comes, for LIFE_SECONDS or until the gateway ends."""
     end = time.monotonic() + LIFE_SECONDS
     with invitations.listening(window, device.hall_code) as mailbox:
         yield _event("terminal", _profile(device))
-        while time.monotonic() < end:
+        while time.monotonic() < end and not invitations.ended:
             call = await mailbox.take(HEARTBEAT_SECONDS)
             yield _event("invitation", _called(call)) if call else b": \n\n"
 

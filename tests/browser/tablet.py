@@ -91,6 +91,13 @@ def twin_of(context: Any, twin: Twin | None) -> None:
     )
 
 
+def fill_storage(one: Tablet) -> None:
+    """Nothing more can be kept until the page is loaded again."""
+    one.page.evaluate(
+        """() => { IDBObjectStore.prototype.add = () => { throw new DOMException("", "QuotaExceededError"); }; }"""
+    )
+
+
 @contextmanager
 def tablet(chromium: Any, size: tuple[int, int] = WIDE, **more: Any) -> Iterator[Tablet]:
     """A fresh one, on whose page no script fails."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.browser.tablet import TALL, WIDE, Tablet, Twin, tablet, twin_of
+from tests.browser.tablet import TALL, WIDE, Tablet, Twin, fill_storage, tablet, twin_of
 from tests.producers.gateway.house import SECRETS, SYSTEM
 from tests.producers.terminal.stand import Stand, unbroken
 from tests.wait import wait_for
@@ -320,6 +320,60 @@ def test_every_view_is_accessible_large_and_whole(stand: Stand, chromium: Any, s
         one.net("offline")
         one.shows("idle")
         look_at(one, "offline")
+
+
+@pytest.mark.parametrize("size", [WIDE, TALL])
+def test_what_keeps_it_from_working_is_accessible_large_and_whole(
+    stand: Stand, chromium: Any, size: tuple[int, int]
+) -> None:
+    with tablet(chromium, size) as one:
+        one.page.route("**/main.js", lambda route: route.abort())
+        one.page.goto(stand.page)
+        look_at(one, "starting")
+        one.page.unroute("**/main.js")
+        one.page.goto("about:blank")
+        one.page.goto(f"{stand.link}***")
+        one.page.get_by_role("heading", name="登记没有完成").wait_for()
+        look_at(one, "damaged-link")
+        one.page.goto("about:blank")
+        one.enrol(stand.link)
+        one.page.route("**/v1/events", lambda route: route.fulfill(status=422, body=NEVER))
+        one.judge(5)
+        one.page.get_by_text("1 条未被接收").wait_for()
+        one.shows("idle")
+        look_at(one, "review-refused")
+        one.page.goto("about:blank")
+        one.page.goto(stand.link_of("terminal-1", bytes(32)))
+        one.page.get_by_role("heading", name="此评价器的登记无效").wait_for()
+        look_at(one, "refused")
+
+
+NEVER = '{"type": "urn:hcp:problem:invalid_event"}'
+
+
+@pytest.mark.parametrize("size", [WIDE, TALL])
+def test_a_full_tablet_with_everything_wrong_is_accessible_large_and_whole(
+    stand: Stand, chromium: Any, size: tuple[int, int]
+) -> None:
+    with tablet(chromium, size) as one:
+        one.page.add_init_script(VOICE)
+        one.page.clock.install(time="2026-01-01T08:00:00+08:00")
+        one.enrol(stand.link)
+        one.page.get_by_text("本机时间有误").wait_for()
+        look_at(one, "clock-wrong")
+        one.page.route("**/v1/events", lambda route: route.fulfill(status=422, body=NEVER))
+        one.judge(5)
+        one.page.get_by_text("1 条未被接收").wait_for()
+        one.page.clock.run_for(6_000)
+        one.shows("idle")
+        one.page.context.set_offline(True)
+        one.net("offline")
+        fill_storage(one)
+        one.touch("#begin")
+        one.touch('[data-level="1"]')
+        one.touch("#submit")
+        one.page.get_by_role("heading", name="暂时不能接收评价").wait_for()
+        look_at(one, "full")
 
 
 def look_at(one: Tablet, name: str) -> None:

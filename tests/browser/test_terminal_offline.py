@@ -10,7 +10,7 @@ from playwright.sync_api import Error
 
 from producers.screen import shell
 from producers.screen.shell import HERE
-from tests.browser.tablet import Tablet, Twin, kept_tablet, kill, tablet, twin_of
+from tests.browser.tablet import Tablet, Twin, fill_storage, kept_tablet, kill, tablet, twin_of
 from tests.producers.terminal.stand import Stand, unbroken
 from tests.wait import wait_for
 
@@ -131,13 +131,6 @@ def cannot_keep_one(stand: Stand, chromium: Any, twin: Twin | None) -> None:
         one.net("connected")
         emptied(one)
     unbroken(stand, 2)
-
-
-def fill_storage(one: Tablet) -> None:
-    """Nothing more can be kept until the page is loaded again."""
-    one.page.evaluate(
-        """() => { IDBObjectStore.prototype.add = () => { throw new DOMException("", "QuotaExceededError"); }; }"""
-    )
 
 
 TOGETHER = """    kept.put(head, HEAD);

@@ -17,9 +17,9 @@ const ANSWERED = "answered"; // the last call that was answered, beyond a restar
 // What is wrong and what to do, the worst first.
 const NOTICES = {
   insecure: ["本页需要安全连接", "请管理员用 https 地址打开本页。"],
-  full: ["暂时不能接收评价", "本机现在无法保存评价，刚才如有填写，没有记录下来。请扫描窗口的二维码评价，或告诉工作人员。"],
+  full: ["暂时不能接收评价", "本机现在无法保存评价，\n刚才如有填写，没有记录下来。\n请扫窗口二维码评价，或告诉工作人员。"],
   unknown: ["此评价器尚未登记", "请管理员用 hcp device add 生成登记链接，在本机打开。"],
-  refused: ["此评价器的登记无效", "请管理员重新登记。已保存的评价不会丢失。"],
+  refused: ["此评价器的登记无效", "请管理员重新登记。\n已保存的评价不会丢失。"],
   unproven: ["正在核对登记", "首次使用需要联网。"],
 };
 
