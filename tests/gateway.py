@@ -56,10 +56,15 @@ class GatewayProcess:
             self._process.kill()
             self._process.wait(20)
 
-    def stop(self) -> None:
-        """In peace. Blocks until it is gone."""
+    def tell_to_stop(self) -> None:
+        """In peace. Does not wait."""
         if self._process:
             self._process.terminate()
+
+    def stop(self) -> None:
+        """The same. Blocks until it is gone."""
+        self.tell_to_stop()
+        if self._process:
             self._process.wait(20)
 
     def _answers(self) -> bool:

@@ -2,9 +2,12 @@
 
 import gc
 import sys
+from contextlib import suppress
+from socket import socket
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 
 from pipeline.settings import Settings
 from producers.errors import CannotServeError
@@ -29,6 +32,20 @@ TURN_SECONDS = 0.001
 """How long a thread may go on while another one waits: what is forwarded in bulk must not make requests wait 5 ms each time."""
 
 
+class Server(uvicorn.Server):
+    """Ends the answers that last for minutes, then waits for the others: else it would wait in vain, and cut them off."""
+
+    def __init__(self, app: Starlette, **options: Any) -> None:
+        super().__init__(uvicorn.Config(app, **options))
+        self._lasting = app.state.way_in.lasting
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """When it was told to stop."""
+        for end in self._lasting:
+            end()
+        await super().shutdown(sockets)
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Blocks. SystemExit if the port is taken; raises CannotServeError, SpoolTaken."""
     logs.begin()
@@ -39,4 +56,8 @@ def serve(settings: Settings) -> None:
     gc.freeze()  # what is there now stays: no collection looks at it again
     gc.set_threshold(*COLLECT)
     sys.setswitchinterval(TURN_SECONDS)
-    uvicorn.run(app, host=settings.gateway.host, port=settings.gateway.port, **OPTIONS)
+    server = Server(app, host=settings.gateway.host, port=settings.gateway.port, **OPTIONS)
+    with suppress(KeyboardInterrupt):  # it has stopped in order by then
+        server.run()
+    if not server.started:
+        sys.exit(1)

@@ -19,6 +19,7 @@ from producers.gateway.address import Proxies
 from producers.gateway.body import SECONDS
 from producers.gateway.landing import Landing
 from producers.gateway.limiter import Limiter
+from producers.gateway.offsets import ease
 from producers.gateway.patience import Patience
 from producers.gateway.signed import Nonces, device_of
 from producers.gateway.unknown import with_unknown
@@ -68,6 +69,8 @@ class WayIn:
         self._landing: Landing | None = None
         self.nonces = Nonces(2 * self.skew)
         self.beside: list[Beside] = []
+        self.lasting: list[Callable[[], None]] = []
+        """How to end the answers that last for minutes; called in the event loop, when the gateway is told to stop."""
 
     def device_of(
         self, headers: Mapping[str, str], method: str, target: str, body: bytes
@@ -134,6 +137,7 @@ class WayIn:
         if isinstance(event, ReviewEvent):
             stream = Stream.REVIEW
             self._seal_reviewer(event, received.event_id)
+        ease(event)
         value = _encode(event)
         if sent is not None:
             value = with_unknown(value, type(event), sent)

@@ -64,9 +64,14 @@ class Mailbox:
         self._calls.put_nowait(call)
         return True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take."""
+        return self._calls.empty()
+
     def close(self) -> None:
         """Whoever waits for a call waits no longer."""
-        if self._calls.empty():
+        if self.is_empty:
             self._calls.put_nowait(None)
 
     async def take(self, seconds: float) -> Call | None:

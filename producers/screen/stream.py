@@ -22,7 +22,7 @@ async def heard(device: Device, window: str, invitations: Invitations) -> AsyncI
     end = time.monotonic() + LIFE_SECONDS
     with invitations.listening(window, device.hall_code) as mailbox:
         yield _event("terminal", _profile(device))
-        while time.monotonic() < end and not invitations.ended:
+        while time.monotonic() < end and not (invitations.ended and mailbox.is_empty):
             call = await mailbox.take(HEARTBEAT_SECONDS)
             yield _event("invitation", _called(call)) if call else b": \n\n"
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.gateway import GatewayProcess
 from tests.harness import DEPT, System, case, review
 from tests.producers.gateway.arriving import fold, open_to_all, wrong
 from tests.producers.gateway.exploring import explore
-from tests.producers.gateway.house import House, ce_headers
+from tests.producers.gateway.house import SYSTEM, House, ce_headers
 from tests.producers.gateway.mutating import bombard
 from tests.producers.gateway.noted import together
 from tests.wait import wait_for
@@ -134,6 +135,40 @@ def test_told_to_stop_it_stops_at_once_and_says_so(system: System, gateway: Gate
         wait_for(lambda: system.one("select count(*) from review") == 20, 40, "all of them in the ledger")
 
 
+def stopped_while_a_terminal_listens(system: System, code: str = "") -> str:
+    """What the gateway says of that. RemoteProtocolError, if the terminal does not hear a proper end of its stream."""
+    key, path = terminal(system.settings), "/v1/terminals/W1/invitations"
+    gateway = GatewayProcess(system.settings, system.folder, code)
+    gateway.start()
+    signed = sign(key.device_id, key.key_id, decode(key.secret), "GET", path, b"")
+    try:
+        with httpx.stream("GET", gateway.url + path, headers=signed, timeout=20) as heard:
+            lines = heard.iter_lines()
+            assert next(lines) == "event: terminal"
+            gateway.tell_to_stop()
+            assert "event: invitation" not in lines
+    finally:
+        gateway.stop()
+    return said(system)
+
+
+def said(system: System) -> str:
+    """The gateway's log."""
+    return (system.folder / "gateway.log").read_text()
+
+
+def test_told_to_stop_it_ends_the_streams_of_its_terminals(system: System) -> None:
+    assert stopped_while_a_terminal_listens(system) == ""
+
+
+def test_a_gateway_that_does_not_end_them_cuts_them_off(system: System) -> None:
+    """The broken twin."""
+    twin = "from producers.screen.invitations import Invitations; Invitations.end = lambda self: None"
+    with pytest.raises(httpx.RemoteProtocolError):
+        stopped_while_a_terminal_listens(system, twin)
+    assert "Cancel 1 running task" in said(system)
+
+
 @pytest.fixture
 def open_gateway(system: System, tmp_path: Path) -> Iterator[House]:
     made = open_to_all(system.settings, tmp_path / "open")
@@ -160,6 +195,21 @@ def test_what_was_taken_of_schemathesis_is_in_the_ledger_once(system: System, op
     assert min(taken.values()) > 20, taken
     fold(system, open_gateway)
     assert wrong(system, together(seen.values())) == []
+
+
+def test_times_of_an_offset_that_the_database_cannot_read_are_in_the_ledger(
+    system: System, open_gateway: House
+) -> None:
+    """RFC 3339 has it; a byte that a bad line changes makes it of +00:00."""
+    at = "2026-11-02T20:00:00+20:00"
+    assert open_gateway.send(review("C1", channel="terminal", submitted_at=at)).status_code == 202
+    assert open_gateway.send(case("C1", served_at=at, accepted_at=at), SYSTEM).status_code == 202
+    fold(system, open_gateway)
+    assert system.fates() == {"stored": 2}
+    midnight = datetime(2026, 11, 2, tzinfo=UTC)
+    assert system.ask(
+        "select submitted_at, served_at, accepted_at from review join service using (case_no)"
+    ) == [(midnight,) * 3]
 
 
 def test_what_is_lost_sent_twice_or_refused_by_the_worker_is_found_out(

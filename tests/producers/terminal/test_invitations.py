@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,31 @@ def test_a_stream_says_who_the_terminal_is_and_lives_for_a_while(
     assert called.pop("call_id")
     assert called == {"case_no": "C1", "item_name": "社保"}
     assert set(rest) == {": ", ""}
+
+
+async def told(heard: AsyncIterator[bytes]) -> bytes:
+    """The rest of a stream."""
+    return b"".join([part async for part in heard])
+
+
+def test_a_stream_ends_when_the_gateway_does_and_not_before_a_call_that_came_is_told() -> None:
+    async def story() -> tuple[bytes, bytes, bytes]:
+        ours = Invitations()
+        called, idle = (stream.heard(devices(settings)[0], window, ours) for window in ("W1", "W2"))
+        for one in (called, idle):
+            assert b"terminal" in await anext(one)
+        waiting = asyncio.create_task(told(idle))
+        await asyncio.sleep(0)
+        ours.call("W1", Invitation("C1"))
+        ours.end()
+        late = stream.heard(devices(settings)[0], "W3", ours)
+        return await told(called), await waiting, await told(late)
+
+    settings = settings_in(Path("nowhere"))
+    called, idle, late = asyncio.run(asyncio.wait_for(story(), 5))
+    assert b"C1" in called
+    assert idle == b": \n\n"
+    assert late.count(b"event: ") == 1
 
 
 def test_the_page_and_its_files_are_there_for_everybody_and_nothing_else_is(house: House) -> None:
