@@ -1,4 +1,4 @@
-"""A phone number as people type it: in the form in which every way in keeps it, so that its mark is the same. Pure."""
+"""A phone number as people type it: in the one form in which our forms keep it, so that its mark is the same. Pure."""
 
 import re
 from unicodedata import normalize

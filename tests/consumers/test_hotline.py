@@ -287,7 +287,7 @@ def test_whatever_is_typed_is_a_review_or_has_a_mistake(fields: dict[str, list[s
         assert event.submitted_at.tzinfo is not None
 
 
-def test_a_phone_number_is_kept_as_by_every_way_in() -> None:
+def test_a_phone_number_is_kept_as_on_the_citizens_page() -> None:
     event = review(
         BLANK._replace(level=1, case_no="C", phone="０２９－８７６５４３２１ 转 802"), HOTLINE, ZONE
     )
