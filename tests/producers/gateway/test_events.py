@@ -165,6 +165,24 @@ def test_what_a_sender_says_of_its_receipt_is_not_believed(gateway: House) -> No
     assert times == {f"{gateway.clock():%Y-%m-%dT%H:%M:%S}"}
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("2026-11-02T20:00:00+20:00", "2026-11-02T00:00:00Z"),
+        ("2026-11-02T00:00:00-23:59", "2026-11-02T23:59:00Z"),
+        ("2026-11-02T16:00:00+16:00", "2026-11-02T00:00:00Z"),
+        ("2026-11-02T16:00:00+15:59", "2026-11-02T16:00:00+15:59"),
+        ("2026-11-02T16:00:00-12:00", "2026-11-02T16:00:00-12:00"),
+    ],
+)
+def test_an_offset_that_the_ledger_cannot_read_becomes_utc(gateway: House, said: str, kept: str) -> None:
+    event = at_window(submitted_at=said)
+    assert [gateway.send(event).json()["seen_before"] for _ in range(2)] == [False, True]
+    assert gateway.send(case("C1", served_at=said, accepted_at=said), SYSTEM).status_code == 202
+    of_review, of_case = gateway.values()
+    assert {of_review["submitted_at"], of_case["served_at"], of_case["accepted_at"]} == {kept}
+
+
 @pytest.mark.parametrize("form", [BINARY, STRUCTURED, BATCH])
 def test_the_chain_sees_what_the_device_sent_byte_for_byte(gateway: House, form: str) -> None:
     event = at_window(device_seq=7, device_prev="a" * 64, reviewer=REVIEWER)
