@@ -38,6 +38,8 @@ from schemas.topics import INPUTS
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5.0
+AGAIN_SECONDS = 1.0
+"""While the database is away: when it is back, a worker that starts could claim our slot for so long."""
 COMMIT_SECONDS = 5.0
 RECENT = timedelta(days=3)
 """What the sweep looks at each time; once in 60 times it looks at everything."""
@@ -161,7 +163,20 @@ class Worker:
     async def _heartbeat(self) -> None:
         while True:
             await self._guarded("heartbeat", partial(asyncio.to_thread, self._beat))
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the next beat, which claims the slot again if its session has ended: then it is due at once."""
+        session, loop, ended = self.slot.fileno(), asyncio.get_running_loop(), asyncio.Event()
+        if session is None:
+            await asyncio.sleep(AGAIN_SECONDS)
+            return
+        loop.add_reader(session, ended.set)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), HEARTBEAT_SECONDS)
+        finally:
+            loop.remove_reader(session)
 
     def _beat(self) -> None:
         self.slot.keep()

@@ -45,6 +45,12 @@ class Slot:
         """Free the slot."""
         self._connection.close()
 
+    def fileno(self) -> int | None:
+        """Of the session's socket: readable as soon as the server has ended it. None while there is no session."""
+        if self._connection.invalidated or self._connection.closed:
+            return None
+        return int(self._connection.connection.driver_connection.fileno())  # type: ignore[union-attr]  # it is there
+
     def keep(self) -> None:
         """Check that the slot is still ours, or claim it again after the database was away. Blocks.
 

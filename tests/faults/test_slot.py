@@ -1,6 +1,7 @@
-"""A worker's slot, when its connection is lost without a word."""
+"""A worker's slot, when its connection is lost, with a word or without one."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import Engine
@@ -12,6 +13,8 @@ from pipeline.ledger.failures import Stop
 from pipeline.settings import Database, Settings
 from pipeline.worker.slot import Slot
 from tests.faults.proxy import Proxy
+from tests.harness import System
+from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -54,3 +57,43 @@ def test_a_slot_that_somebody_else_took_meanwhile_is_theirs(behind: Engine, prox
     with pytest.raises(Stop, match="taken over"):
         slot.keep()
     other.close()
+
+
+SELDOM = """
+    from pipeline.worker import app
+    app.HEARTBEAT_SECONDS = 60.0
+"""
+TWIN = """
+    import asyncio
+    app.Worker._rest = lambda self: asyncio.sleep(app.HEARTBEAT_SECONDS)
+"""
+
+
+def holder(system: System) -> int | None:
+    """The server process whose session holds the first slot."""
+    held = system.ask(
+        "select pid from pg_locks l join pg_database d on d.oid = l.database"
+        " where locktype = 'advisory' and classid = 6841200 and objid = 0 and granted and datname = current_database()"
+    )
+    return held[0][0] if held else None
+
+
+def claims_again(system: System, code: str) -> bool:
+    """Whether a worker claims its slot again within 5 s after its session was ended, though it beats once a minute."""
+    with system.worker(SELDOM + code):
+        before = wait_for(lambda: holder(system), 40, "the worker to claim a slot")
+        wait_for(lambda: system.one("select count(*) from office.component"), 40, "its first beat")
+        system.one("select pg_terminate_backend(:pid, 5000)", pid=before)
+        with suppress(AssertionError):
+            return wait_for(lambda: holder(system), 5) != before
+    return False
+
+
+def test_a_worker_whose_session_was_ended_claims_its_slot_again_at_once(system: System) -> None:
+    """Before another that starts just now takes it, and this one has to go and its partitions wait."""
+    assert claims_again(system, "")
+
+
+def test_a_worker_that_waits_for_its_next_beat_leaves_its_slot_open(system: System) -> None:
+    """The broken twin."""
+    assert not claims_again(system, TWIN)
