@@ -59,5 +59,3 @@ def serve(settings: Settings) -> None:
     server = Server(app, host=settings.gateway.host, port=settings.gateway.port, **OPTIONS)
     with suppress(KeyboardInterrupt):  # it has stopped in order by then
         server.run()
-    if not server.started:
-        sys.exit(1)
