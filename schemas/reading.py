@@ -16,6 +16,8 @@ from schemas.events import CaseEvent, Reason, ReviewEvent
 
 MAX_BYTES = 64 * 1024
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+FARTHEST = timedelta(hours=16)
+"""RFC 3339 has offsets to 23:59, PostgreSQL none of so much: a time with such a one is kept in UTC, the same instant."""
 AHEAD = timedelta(days=1)
 """How far a sender's clock may run ahead of the time its record was received."""
 
@@ -57,9 +59,9 @@ def read(
     event_id = _identify(event, ce_id)
     received_at, late_clock = _received_at(event, appended_at, resent_at)
     _check_times(event, received_at)
-    return Received(
-        event, event_id, digest(event), received_at, ("received_in_future",) if late_clock else ()
-    )
+    _ease_offsets(event)
+    flags = ("received_in_future",) if late_clock else ()
+    return Received(event, event_id, digest(event), _eased(received_at), flags)
 
 
 def digest(event: CaseEvent | ReviewEvent) -> str:
@@ -265,6 +267,22 @@ def _check_times(event: CaseEvent | ReviewEvent, received_at: datetime) -> None:
         raise _out_of_range("served_at")
     if event.accepted_at is not None and not EARLIEST <= event.accepted_at <= latest:
         raise _out_of_range("accepted_at")
+
+
+def _ease_offsets(event: CaseEvent | ReviewEvent) -> None:
+    """After the years are checked: at their ends an instant has no UTC."""
+    if isinstance(event, ReviewEvent):
+        event.submitted_at = _eased(event.submitted_at)
+        return
+    event.served_at = _eased(event.served_at)
+    if event.accepted_at is not None:
+        event.accepted_at = _eased(event.accepted_at)
+
+
+def _eased(at: datetime) -> datetime:
+    if at.tzinfo is UTC or abs(at.utcoffset() or FARTHEST) < FARTHEST:
+        return at
+    return at.astimezone(UTC)
 
 
 def _out_of_range(name: str) -> Invalid:

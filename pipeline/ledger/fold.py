@@ -57,7 +57,7 @@ class Folder:
         2. Read what the ledger holds, decide, write.
         3. Dead letters, raw blocks, outbox.
         4. Move the positions. Commit.
-        An error that a record is to blame for: the same again, record by record.
+        An error that a record is to blame for: the same again in parts, until it stands alone.
         """
         try:
             return self._transact(connection, decoded, self._effects)
@@ -66,7 +66,7 @@ class Folder:
             if classify(error) is not Failure.RECORDS:
                 raise
         try:
-            return self._transact(connection, decoded, self._effects_one_by_one)
+            return self._transact(connection, decoded, self._effects_in_parts)
         except Exception:
             connection.rollback()
             raise
@@ -111,28 +111,38 @@ class Folder:
         arrivals = [arrival for one in due for arrival in one.arrivals]
         return (self._apply(cursor, arrivals) if arrivals else {}), due
 
-    def _effects_one_by_one(self, cursor: Cursor, due: list[Decoded]) -> tuple[FateCounts, list[Decoded]]:
+    def _effects_in_parts(self, cursor: Cursor, due: list[Decoded]) -> tuple[FateCounts, list[Decoded]]:
         """A record that cannot be folded becomes a dead letter; the others do not suffer for it."""
         fates: FateCounts = {}
         due = [
             replace(one, dead=list(one.dead)) for one in due
         ]  # a batch that is tried again begins as it was
         for one in due:
-            for arrival in one.arrivals:
-                cursor.execute("savepoint record")
-                try:
-                    got = self._apply(cursor, [arrival])
-                except Exception as error:
-                    if classify(error) is not Failure.RECORDS:
-                        raise
-                    cursor.execute("rollback to savepoint record")
-                    one.dead.append(self._refuse(one, arrival, error))
-                    continue
-                cursor.execute("release savepoint record")
-                for counts in got.values():
-                    for fate in (fate for fate, n in counts.items() if n):
-                        count(fates, arrival.entry.place, fate)
+            if one.arrivals:
+                self._part(cursor, one, one.arrivals, fates)
         return fates, due
+
+    def _part(self, cursor: Cursor, one: Decoded, arrivals: list[Arrival], fates: FateCounts) -> None:
+        """Fold these; if a record among them is to blame for an error, its half and the other one apart, down to itself."""
+        cursor.execute("savepoint part")
+        try:
+            got = self._apply(cursor, arrivals)
+        except Exception as error:
+            if classify(error) is not Failure.RECORDS:
+                raise
+            cursor.execute("rollback to savepoint part")
+            half = len(arrivals) // 2
+            if half:
+                self._part(cursor, one, arrivals[:half], fates)
+                self._part(cursor, one, arrivals[half:], fates)
+            else:
+                one.dead.append(self._refuse(one, arrivals[0], error))
+            return
+        cursor.execute("release savepoint part")
+        for partition, counts in got.items():
+            sums = fates.setdefault(partition, dict.fromkeys(Fate, 0))
+            for fate, n in counts.items():
+                sums[fate] += n
 
     def _refuse(self, one: Decoded, arrival: Arrival, error: Exception) -> DeadLetter:
         record = next(r for r in one.portion.records if r.offset == arrival.entry.place.offset)

@@ -19,7 +19,6 @@ from producers.gateway.address import Proxies
 from producers.gateway.body import SECONDS
 from producers.gateway.landing import Landing
 from producers.gateway.limiter import Limiter
-from producers.gateway.offsets import ease
 from producers.gateway.patience import Patience
 from producers.gateway.signed import Nonces, device_of
 from producers.gateway.unknown import with_unknown
@@ -137,7 +136,6 @@ class WayIn:
         if isinstance(event, ReviewEvent):
             stream = Stream.REVIEW
             self._seal_reviewer(event, received.event_id)
-        ease(event)
         value = _encode(event)
         if sent is not None:
             value = with_unknown(value, type(event), sent)

@@ -22,8 +22,9 @@ from pipeline.ledger.portion import Portion, Record
 from pipeline.ledger.positions import reconcile
 from pipeline.ledger.raw import unpack
 from pipeline.ledger.verify import CHECKS
+from pipeline.ledger.write import write
 from pipeline.log import Watermark
-from pipeline.rules.fold import Arrival
+from pipeline.rules.fold import Arrival, Changes
 from pipeline.rules.measures import MEASURES
 from pipeline.rules.policy import Policy
 from pipeline.rules.records import Place
@@ -235,3 +236,28 @@ def test_a_position_never_moves_without_its_effects(book: Ledger) -> None:
     assert book.ask("select next_offset from stream_position where topic = 'case' and partition = 0") == [
         (0,)
     ]
+
+
+@pytest.mark.parametrize("bad", [(), (0,), (999,), (3, 4, 500)])
+def test_bad_records_are_found_by_halves_and_the_others_do_not_suffer(
+    book: Ledger, bad: tuple[int, ...]
+) -> None:
+    """All of one case: record by record, each would read all those before it, and the transaction would never end."""
+    records, tries = 1_000, []
+
+    def poisoned(cursor: Cursor, changes: Changes, stripe: int) -> None:
+        tries.append(changes)
+        if any(entry.event.comment == "poison" for c in changes.dossiers for entry in c.dossier.reviews):
+            raise ArithmeticError
+        write(cursor, changes, stripe)
+
+    book.folder.write = poisoned
+    reviews = [review("HOT", comment="poison" if n in bad else str(n)) for n in range(records)]
+    book.fold(portion_of(Stream.REVIEW, 0, *reviews))
+    fates = {"stored": 1, "conflict": records - 1 - len(bad), "dead_letter": len(bad)}
+    assert book.sums("stream_position", tuple(fates)) == +Counter(fates)
+    assert book.ask("select count(*)::int, count(distinct reason)::int from dead_letter") == [
+        (len(bad), bool(bad))
+    ]
+    assert book.wrong_rows() == []
+    assert len(tries) <= 1 + len(bad) * 2 * 10 + 1

@@ -194,3 +194,21 @@ def test_any_bytes_are_an_event_or_have_a_reason(value: bytes) -> None:
             attempt(value, APPENDED)
         except Invalid as refused:
             assert refused.reason in REASONS
+
+
+@pytest.mark.parametrize("offset", ["+16:00", "-16:00", "+23:59", "-23:59"])
+def test_an_offset_of_no_place_on_earth_becomes_utc_the_same_instant(offset: str) -> None:
+    at = f"2026-11-21T12:00:00{offset}"
+    got = read(ReviewEvent, review(submitted_at=at, received_at=at), APPENDED)
+    assert got.event.submitted_at == got.received_at == datetime.fromisoformat(at)
+    assert got.event.submitted_at.tzinfo is got.received_at.tzinfo is UTC
+    served = read(CaseEvent, case(served_at=at, accepted_at=at), APPENDED).event
+    assert served.accepted_at is not None
+    assert served.served_at.tzinfo is served.accepted_at.tzinfo is UTC
+
+
+def test_an_offset_that_somebody_lives_by_stays() -> None:
+    at = "2026-11-22T12:00:00-12:00"
+    assert read(ReviewEvent, review(submitted_at=at), APPENDED).event.submitted_at.utcoffset() == timedelta(
+        hours=-12
+    )
