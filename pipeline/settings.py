@@ -145,7 +145,7 @@ class Worker(BaseModel):
     slots: int = Field(
         16, ge=1, description="how many workers there may be: each claims a slot, its static membership"
     )
-    batch_records: int = Field(5_000, ge=1, description="records folded in one transaction, at most about")
+    batch_records: int = Field(20_000, ge=1, description="records folded in one transaction, at most about")
     metrics_port: Port = Field(0, description="0: no metrics endpoint of the worker's own")
     watch_seconds: float = Field(
         30, gt=0, description="how often positions and topic ids are checked without a record"

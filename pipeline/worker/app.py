@@ -44,8 +44,8 @@ COMMIT_SECONDS = 5.0
 RECENT = timedelta(days=3)
 """What the sweep looks at each time; once in 60 times it looks at everything."""
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-GC_THRESHOLDS = (100_000, 20, 100)
-"""A batch of 5,000 records has about 60,000 objects on its way: not each of them is worth a look."""
+GC_THRESHOLDS = (500_000, 20, 100)
+"""A batch of 20,000 records has about 240,000 objects on its way: not each of them is worth a look."""
 SWITCH_SECONDS = 0.0005
 """The fold comes back from PostgreSQL twenty times a batch, and a thread that computes makes it wait for so long."""
 SESSION = {

@@ -27,7 +27,7 @@ from tests.conftest import CACHE
 RESULTS = Path(__file__).parents[2] / "bench-results"
 PAPER = 160
 """Columns where there is no terminal."""
-EVENTS, QUICK_EVENTS = 120_000, 40_000
+EVENTS, QUICK_EVENTS = 400_000, 40_000
 USUAL: dict[str, Measurement] = {
     "ceiling": ceiling.measure,
     "catch_up": catch_up.measure,

@@ -13,9 +13,11 @@ def measure(stage: Stage) -> Iterator[Figure]:
     for workers in (1, 2):
         figure = _figure(stage, workers)
         yield figure
-        ceiling = stage.figures.get(f"ceiling, {workers} proc.")
-        if ceiling:
-            yield ratio(f"catch_up ÷ ceiling, {workers} proc.", figure, ceiling, "medians of this run")
+        for readers in range(1, workers + 1):
+            ceiling = stage.figures.get(f"ceiling, {readers} proc.")
+            if ceiling:
+                name = f"catch_up, {workers} proc. ÷ ceiling, {readers} proc."
+                yield ratio(name, figure, ceiling, "medians of this run")
 
 
 def _figure(stage: Stage, workers: int) -> Figure:
