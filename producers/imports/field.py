@@ -15,7 +15,15 @@ ISO = "iso"
 _ROUNDED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+", re.IGNORECASE)
 """How Excel writes a number of more than 15 digits: the rest of its digits is lost."""
 _CODE = re.compile(r"[0-9A-Z]{18}")
+_SERIAL = re.compile(r"[1-9][0-9]{4}(\.[0-9]+)?")
+"""A date as Excel counts it, in days; one sees it where the column is not set to a date."""
+_BROKEN = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)")
+"""What Excel shows for a formula that has come to nothing. As a case number it would be one number for many."""
+_EXAMPLE = datetime(2026, 11, 2, 9, 30)  # noqa: DTZ001  # written without a zone, as officers do
 _UNSEPARATED = re.compile(r"(%[A-Za-z])+")
+
+
+_DATE_NUMBER = "这是表格软件内部的日期数字，请把这一列设为日期格式"
 
 
 class _Unlisted(ValueError):
@@ -42,7 +50,14 @@ class Times(Strict):
             except ValueError:
                 continue
             return self._aware(time)
-        raise ValueError("时间格式不对")
+        raise ValueError(
+            _DATE_NUMBER if _SERIAL.fullmatch(text) else f"时间格式不对，请写成 {self._example()}"
+        )
+
+    def _example(self) -> str:
+        if self.formats[0] == ISO:
+            return _EXAMPLE.isoformat(" ") if self.zone else f"{_EXAMPLE.isoformat()}+08:00"
+        return _EXAMPLE.strftime(self.formats[0])
 
     def _aware(self, time: datetime) -> datetime:
         if time.tzinfo is not None:
@@ -112,6 +127,8 @@ class Source(Strict):
     def _value(self, text: str) -> str | datetime:
         if _ROUNDED.fullmatch(text):
             raise ValueError("表格软件已把长数字四舍五入，请把这一列设为文本后重新填写")
+        if _BROKEN.fullmatch(text):
+            raise ValueError("这一格的公式出错，请改为直接填写内容")
         if self.pattern is not None:
             text = _taken(self.pattern, text)
         if self.times is not None:

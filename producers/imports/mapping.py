@@ -1,6 +1,5 @@
 """A mapping: how the rows of one source become events. Data, in `producers/imports/sources/<name>.yaml`."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,24 +11,15 @@ from pydantic import model_validator
 
 from producers.errors import CannotImportError, Unmapped
 from producers.imports.field import Source, Strict
-from producers.imports.kinds import BEYOND, IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, RowKind, typed
+from producers.imports.kinds import IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, RowKind, typed
 from producers.imports.promise import Promise
+from producers.imports.refusal import EMPTY, refusal
 from producers.imports.rows import SURPLUS
-from schemas.events import Reason
 from schemas.identifiers import derived_id, own_case_no
 from schemas.reading import Invalid, read
 
 UNMOVED = timedelta()
 Cells = dict[str, str]
-SAID = {
-    Reason.MISSING_FIELD: "不能为空",
-    Reason.OUT_OF_RANGE: "内容超出允许的长度或范围",
-    Reason.UNKNOWN_VALUE: "不是规定的取值",
-    Reason.WRONG_TYPE: "格式不对",
-    Reason.TIME_OUT_OF_RANGE: BEYOND,
-    Reason.TOO_LARGE: "这一行太长",
-}
-"""Why the contract's reader refuses an event, for the officer who keyed the row."""
 
 
 class Mapping(Strict):
@@ -93,8 +83,8 @@ class Mapping(Strict):
         wanted = [*self.columns, *(self.promise.columns if self.promise else ())]
         if lacking := [column for column in wanted if column not in present]:
             raise CannotImportError(
-                f"there is no column {', '.join(lacking)}, and the mapping {self.name} reads it; "
-                f"there are: {', '.join(name for name in there if name)}"
+                f"there is no column {', '.join(lacking)}, and the mapping {self.name} reads it; the first row names: "
+                f"{', '.join(name for name in there if name)} (第一行必须是表头，并且要有这些列)"
             )
 
     def numbered(self, rows: Iterable[tuple[int, Cells]]) -> Iterator[tuple[int, Cells, int]]:
@@ -143,7 +133,7 @@ class Mapping(Strict):
         source = self.fields[self.rows.kind.occurred]
         time = source.read(row, 1)
         if not isinstance(time, datetime):
-            raise Unmapped(source.column or "", SAID[Reason.MISSING_FIELD])
+            raise Unmapped(source.column or "", EMPTY)
         return time
 
     def case_no(self, row: Cells) -> str:
@@ -188,10 +178,9 @@ class Mapping(Strict):
         return _with_reviewer(body)
 
     def _unmapped(self, invalid: Invalid) -> Unmapped:
-        """The reader's message begins with the field's name."""
-        field = re.match(r"\w*", invalid.message)
-        source = self.fields.get(field[0]) if field else None
-        return Unmapped((source and source.column) or "", SAID.get(invalid.reason, invalid.message))
+        field, message = refusal(invalid)
+        source = self.fields.get(field)
+        return Unmapped((source and source.column) or "", message)
 
 
 def _with_reviewer(body: dict[str, Any]) -> dict[str, Any]:

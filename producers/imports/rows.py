@@ -17,7 +17,7 @@ Cells = list[str]
 def rows(path: Path, sheet: str | None = None) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row that is not blank, with its number. Reads as it goes. Raises CannotImportError.
 
-    Of a workbook: this sheet, or the only one with cells. A column without a heading is called `column <n>`. Cells missing
+    Of a workbook: this sheet, or the only one that is shown and has cells. A column without a heading is called `column <n>`. Cells missing
     at a row's end are empty.
     """
     with closing(_lines(path, sheet)) as lines:
@@ -35,7 +35,7 @@ def count(path: Path) -> int | None:
     """
     first = next(rows(path), None)
     if first is None:
-        raise CannotImportError(f"{path.name} has a header, but no rows")
+        raise CannotImportError(f"{path.name} has a header, but no rows (只有表头，没有内容)")
     if _kind(path) == ".csv":
         return sum(1 for _ in rows(path))
     return stated_rows(path)
@@ -44,7 +44,9 @@ def count(path: Path) -> int | None:
 def _kind(path: Path) -> str:
     kind = path.suffix.lower()
     if kind not in {".csv", ".xlsx"}:
-        raise CannotImportError(f"{path.name} is neither .csv nor .xlsx: save it as one of them")
+        raise CannotImportError(
+            f"{path.name} is neither .csv nor .xlsx: save it as one of them (请另存为 .xlsx)"
+        )
     return kind
 
 
@@ -57,11 +59,13 @@ def _header(path: Path, cells: Cells) -> Cells:
     while names and not names[-1]:
         names.pop()
     if not names:
-        raise CannotImportError(f"{path.name} has no header: its first row must name the columns")
+        raise CannotImportError(
+            f"{path.name} has no header: its first row must name the columns (第一行必须是表头)"
+        )
     named = [name or f"column {place}" for place, name in enumerate(names, start=1)]
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise CannotImportError(
-            f"{path.name} has more than one column {', '.join(twice)}: rename or remove one"
+            f"{path.name} has more than one column {', '.join(twice)}: rename or remove one (列名重复)"
         )
     return named
 
@@ -84,7 +88,7 @@ def _csv_lines(path: Path) -> Generator[Cells, None, None]:
             # not strict, one quotation mark left open would swallow all rows behind it
             raise CannotImportError(
                 f"{path.name} is no well-formed CSV near line {reader.line_num} ({error}): look for a quotation mark "
-                "left open"
+                "left open (引号没有成对)"
             ) from None
 
 
@@ -97,7 +101,9 @@ def _encoding(path: Path) -> str:
                     return encoding
         except UnicodeDecodeError:
             continue
-    raise CannotImportError(f"{path.name} is text neither in UTF-8 nor in GB18030: save it as CSV UTF-8")
+    raise CannotImportError(
+        f"{path.name} is text neither in UTF-8 nor in GB18030: save it as CSV UTF-8 (请另存为 CSV UTF-8)"
+    )
 
 
 def _delimiter(header: str) -> str:

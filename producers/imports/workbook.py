@@ -30,7 +30,7 @@ def _readable(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's, not the workbook's
         raise CannotImportError(
-            f"{path.name} is no XLSX workbook, or a damaged one ({type(error).__name__}): save it again as .xlsx"
+            f"{path.name} is no XLSX workbook, or a damaged one ({type(error).__name__}): save it again as .xlsx (请重新另存为 .xlsx)"
         ) from None
 
 
@@ -52,11 +52,11 @@ def _workbook(path: Path) -> Iterator[Any]:
 def stated_rows(path: Path) -> int | None:
     """How many rows below the header the workbook says it has; some do not, or state it wrongly. Raises CannotImportError."""
     with _workbook(path) as book:
-        return (book.worksheets[0].max_row or 1) - 1 or None
+        return (_shown(book)[0].max_row or 1) - 1 or None
 
 
 def xlsx_lines(path: Path, title: str | None) -> Generator[list[str], None, None]:
-    """The lines of this sheet, or of the only one with cells, each cell as text. Raises CannotImportError."""
+    """The lines of this sheet, or of the only one that is shown and has cells, each cell as text. Raises CannotImportError."""
     with _workbook(path) as book:
         sheet = _only_sheet(path, book) if title is None else _sheet(path, book, title)
         for cells in sheet.iter_rows(values_only=True):
@@ -72,15 +72,21 @@ def _sheet(path: Path, book: Any, title: str) -> Any:
 
 
 def _only_sheet(path: Path, book: Any) -> Any:
-    for sheet in book.worksheets:
+    shown = _shown(book)
+    for sheet in shown:
         sheet.reset_dimensions()  # some writers state them wrongly, and rows would be missing
-    filled = [sheet for sheet in book.worksheets if _has_cells(sheet)]
+    filled = [sheet for sheet in shown if _has_cells(sheet)]
     if len(filled) > 1:
         names = ", ".join(sheet.title for sheet in filled)
         raise CannotImportError(
-            f"{path.name} has more than one sheet ({names}): save the one with cases alone"
+            f"{path.name} has more than one sheet ({names}): save the one with the rows alone (请只保留一张工作表)"
         )
-    return filled[0] if filled else book.worksheets[0]
+    return filled[0] if filled else shown[0]
+
+
+def _shown(book: Any) -> list[Any]:
+    """A sheet that nobody sees holds the entries of drop-downs; if none is seen, all."""
+    return [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
 
 
 def _has_cells(sheet: Any) -> bool:

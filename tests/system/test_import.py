@@ -19,13 +19,16 @@ from pipeline.settings import environment
 from producers import state
 from producers.imports.cases import import_cases
 from producers.imports.kinds import RowKind
+from producers.imports.known import load
 from producers.imports.paper.importing import import_paper
 from producers.imports.rows import rows
 from producers.imports.standing import Standing
+from schemas.identifiers import OWN_CASE_PREFIX
 from tests.harness import System
 from tests.permits import CASES, ROWS, permit_file
 from tests.producers.imports.filling import keying, line
 from tests.producers.imports.test_sources import BY_SERVICE, ONE_NUMBER, PROVINCE
+from tests.producers.imports.workbooks import GOOD, department_workbook
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
@@ -106,6 +109,60 @@ def test_one_case_number_for_everybody_joins_no_review_to_a_stranger(system: Sys
         "services": 4,
         "standalone": 3,
     }
+
+
+def test_one_case_number_that_no_mapping_knows_joins_no_review_to_a_stranger(
+    system: System, tmp_path: Path
+) -> None:
+    system.settings.stack.data_dir = system.folder
+    everybodys, own = "88888888", PROVINCE | {"projectNo": "MX1"}
+    strangers = [
+        PROVINCE | {"projectNo": everybodys, "acceptDate": f"2026-11-02 08:0{n}:00"} for n in range(4)
+    ]
+    reviews = [
+        BY_SERVICE | {"projectNo": everybodys, "assessNumber": "1", "windowNo": f"A{n}"} for n in range(3)
+    ]
+    his = BY_SERVICE | {"projectNo": "MX1", "assessNumber": "1"}
+    assert everybodys not in load("province-cases").placeholders | load("reviews-by-service").placeholders
+    with system.worker():
+        cases = import_cases(
+            system.settings, "province-cases", written(tmp_path / "cases.csv", [*strangers, own])
+        )
+        told = import_cases(
+            system.settings,
+            "reviews-by-service",
+            written(tmp_path / "reviews.csv", [*reviews, his]),
+            kind=RowKind.REVIEW,
+        )
+        system.wait_until_caught_up()
+    assert (cases.counts.shared, told.counts.shared) == (4, 3)
+    assert system.fates() == {"stored": 9}
+    numbers = [number for (number,) in system.ask("select distinct case_no from service")]
+    assert len(numbers) == 5
+    assert sorted(number.startswith(OWN_CASE_PREFIX) for number in numbers) == [False, True, True, True, True]
+    assert "MX1" in numbers
+    assert system.counters("services", "matched_late", "standalone", "conflicts") == {
+        "services": 5,
+        "matched_late": 1,
+        "standalone": 3,
+    }
+    assert system.ask("select case_no from review where case_no <> ''") == [("MX1",)]
+
+
+def test_a_departments_own_workbook_reaches_the_ledger(system: System, tmp_path: Path) -> None:
+    system.settings.stack.data_dir = system.folder
+    file = department_workbook(tmp_path / "办件.xlsx")
+    with system.worker():
+        for again in (False, True):
+            report = import_cases(system.settings, "department-excel", file, again=again)
+            assert (report.rows, report.published, report.counts.unmapped) == (6, 3, 3)
+        system.wait_until_caught_up()
+    assert system.fates() == {"stored": 3, "duplicate": 3}
+    assert system.ask("select case_no, service_no from service order by served_at, case_no") == [
+        (GOOD[1], 2),
+        (GOOD[0], 1),
+        (GOOD[2], 1),
+    ]
 
 
 def test_the_pass_rate_of_the_county_is_the_one_that_the_import_prints(

@@ -28,13 +28,21 @@ class Problem(NamedTuple):
     other_said: str = ""
 
 
+class Agreed(NamedTuple):
+    """A form that both keyed alike: the first one's answers, and its line in the sheet of each."""
+
+    answers: Answers
+    row: int
+    other_row: int
+
+
 class Compared(NamedTuple):
-    """`agreed`: the forms that both keyed alike and without an error, with the first one's answers."""
+    """`agreed`: the forms that both keyed alike and without an error in a cell, by number."""
 
     batch: str
     forms: int
     unused: int
-    agreed: dict[str, Answers]
+    agreed: dict[str, Agreed]
     problems: list[Problem]
 
 
@@ -50,7 +58,11 @@ def compare(first: Keying, second: Keying, forms: int | None) -> Compared:
     ]
     troubled = {problem.form for problem in problems}
     _check_totals(first, second, len(numbers), forms, sure=not any(p.column in {"", LEVEL} for p in problems))
-    agreed = {number: first.forms[number].answers for number in numbers if number not in troubled}
+    agreed = {
+        number: Agreed(first.forms[number].answers, first.forms[number].row, second.forms[number].row)
+        for number in numbers
+        if number not in troubled
+    }
     return Compared(first.batch, len(numbers), min(first.unused, second.unused), agreed, problems)
 
 

@@ -19,7 +19,7 @@ PREFILLED = (FORM, DEPT, HALL, WINDOW)
 PERSONAL = {"姓名": "name", "电话": "phone", "身份证号": "id_number"}
 NOON = time(12)
 """A form says the day. Noon is never more than half a day wrong."""
-_DATES = ("%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")
+_DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 
@@ -43,7 +43,7 @@ _FIELDS: dict[str, tuple[str, Source]] = {
     COMMENT: ("comment", Source(column=COMMENT)),
     SUBMITTED: (
         "submitted_at",
-        Source(column=SUBMITTED, times=Times(formats=[ISO, *_DATES], zone=ZoneInfo("Asia/Shanghai"))),
+        Source(column=SUBMITTED, times=Times(formats=[*_DATES, ISO], zone=ZoneInfo("Asia/Shanghai"))),
     ),
     SCAN: ("scan_ref", Source(column=SCAN)),
 }
@@ -71,7 +71,9 @@ class Answers(NamedTuple):
 
     def body(self) -> dict[str, Any]:
         """The fields of the review, as far as the form says them."""
-        said = {name: self.values[column] for column, (name, _) in _FIELDS.items() if self.values[column]}
+        said = {
+            name: self.values[column] for column, (name, _) in _FIELDS.items() if self.values[column] != ""
+        }
         identity = {name: self.values[column] for column, name in PERSONAL.items() if self.values[column]}
         named = {"reviewer": identity, "real_name": True} if identity else {}
         return said | named | {"reason_codes": self.values[REASON], "channel": "paper"}

@@ -1,6 +1,5 @@
 """From two keyings to reviews on the log: all of a batch or none of it, unless only what agrees is asked for."""
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +11,10 @@ from pipeline.settings import Settings
 from producers.errors import CannotImportError
 from producers.imports.cases import folder_of
 from producers.imports.identity import seal, sealer_of
-from producers.imports.mapping import SAID
-from producers.imports.paper.comparing import Compared, Problem, compare, write_problems
+from producers.imports.paper.comparing import Agreed, Compared, Problem, compare, write_problems
 from producers.imports.paper.form import COLUMN_OF, PERSONAL, Answers
 from producers.imports.paper.keying import read_keying
+from producers.imports.refusal import refusal
 from producers.imports.sink import Connect
 from producers.publish import Publisher
 from schemas.events import ReviewEvent
@@ -102,25 +101,21 @@ def import_paper(
 def _events(
     settings: Settings, compared: Compared, received_at: datetime
 ) -> tuple[list[PaperReview], list[Problem]]:
-    named = any(answers.values[column] for answers in compared.agreed.values() for column in PERSONAL)
+    named = any(both.answers.values[column] for both in compared.agreed.values() for column in PERSONAL)
     sealer = sealer_of(settings.seal) if named else None
     events, problems = [], list(compared.problems)
-    for form, answers in compared.agreed.items():
+    for form, both in compared.agreed.items():
         try:
-            events.append(review(compared.batch, form, answers, received_at, sealer))
+            events.append(review(compared.batch, form, both.answers, received_at, sealer))
         except Invalid as invalid:
-            field = invalid.message.split(" ")[0].rstrip(":")
-            problems.append(
-                Problem(form, COLUMN_OF.get(field, ""), SAID.get(invalid.reason, invalid.message))
-            )
+            problems.append(_problem(form, both, invalid))
     return events, problems
 
 
-def _problem(form: str, invalid: Invalid) -> Problem:
-    """The reader's message begins with the field's name."""
-    field = re.match(r"\w*", invalid.message)
-    column = COLUMN_OF.get(field[0], "") if field else ""
-    return Problem(form, column, SAID.get(invalid.reason, invalid.message))
+def _problem(form: str, both: Agreed, invalid: Invalid) -> Problem:
+    """Both keyed it alike, and no review can say it: somebody corrects it in both sheets."""
+    field, message = refusal(invalid)
+    return Problem(form, COLUMN_OF.get(field, ""), f"两份相同：{message}", both.row, other_row=both.other_row)
 
 
 def review(

@@ -65,15 +65,23 @@ def _forms(path: Path, batch: str, issued: int) -> tuple[dict[str, Form], int]:
         if not numbers:
             _check_columns(path, cells)
         name = cells[FORM].strip()
-        if SURPLUS in cells or not _is_of(name, batch, issued) or name in numbers:
-            raise CannotImportError(
-                f"{path.name}, row {number} of {FORMS_SHEET}: {FORM} is not of batch {batch}, or there twice, or cells "
-                "stand beyond the last column"
-            )
+        if wrong := _disorder(cells, name, numbers, batch, issued):
+            raise CannotImportError(f"{path.name}, row {number} of {FORMS_SHEET}: {wrong}")
         numbers.add(name)
         if not is_unused(cells):
             forms[name] = Form(number, answers(cells))
     return forms, len(numbers) - len(forms)
+
+
+def _disorder(cells: dict[str, str], name: str, before: set[str], batch: str, issued: int) -> str:
+    """What is wrong with the row as a whole, so that nobody knows whose form it is; empty if nothing."""
+    if SURPLUS in cells:
+        return "cells stand beyond the last column (表头以外有内容): look whether the row is shifted"
+    if not _is_of(name, batch, issued):
+        return (
+            f"{FORM} is not of batch {batch} (表单编号不属于本批次): put back the number that is on the paper"
+        )
+    return f"{FORM} is there twice (表单编号重复): each form has one row" if name in before else ""
 
 
 def _is_of(name: str, batch: str, issued: int) -> bool:

@@ -57,11 +57,20 @@ class Desk:
         events: list[Any] = [event for event, source in self.log.kept if source == "/paper"]
         return events
 
-    def problems(self) -> list[tuple[str, str, str]]:
+    def listed(self) -> list[dict[str, str]]:
         file = self.folder / "import" / f"{BATCH}.differences.csv"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        rows = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
-        return [(row["表单编号"][-3:], row["列"], row["问题"]) for row in rows]
+        return list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
+
+    def problems(self) -> list[tuple[str, str, str]]:
+        return [(row["表单编号"][-3:], row["列"], row["问题"]) for row in self.listed()]
+
+    def places(self) -> list[tuple[str, str, str, str]]:
+        """Form, column, and its row in each of the two sheets."""
+        return [
+            (row["表单编号"][-3:], row["列"], row["第一份的行号"], row["第二份的行号"])
+            for row in self.listed()
+        ]
 
 
 @pytest.fixture
@@ -244,7 +253,46 @@ def test_what_both_keyed_wrongly_is_told_with_its_column(
     keyed = desk.keyed({1: line(), 2: line(**cells)})
     outcome = desk.publish(*keyed, agreeing_only=True)
     assert (outcome.published, outcome.troubled) == (1, 1)
-    assert {(number, where) for number, where, _ in desk.problems()} == {("002", column)}
+    assert set(desk.places()) == {("002", column, "3", "3")}
+
+
+def push_down(keyed: Path) -> None:
+    """Somebody put an empty row above the first form."""
+    book = load_workbook(keyed)
+    book[FORMS_SHEET].insert_rows(2)
+    book.save(keyed)
+
+
+def test_each_line_of_the_list_names_the_row_of_either_sheet(desk: Desk) -> None:
+    same: Lines = {2: line(服务次数="100"), 4: line(评价日期="2062-11-02"), 5: line(满意度="六")}
+    first, second = {1: line(), 3: line(), **same}, {1: line(满意度="4"), **same}
+    keyed = desk.keyed(first, second, returned=5)
+    push_down(keyed[1])
+    desk.publish(*keyed, agreeing_only=True)
+    assert sorted(desk.places()) == [
+        ("001", "满意度", "2", "3"),
+        ("002", "服务次数", "3", "4"),
+        ("003", "", "4", ""),
+        ("004", "评价日期", "5", "6"),
+        ("005", "满意度", "6", "7"),
+        ("005", "满意度", "6", "7"),
+    ]
+
+
+LIMITS = [
+    ({"服务次数": "100"}, "两份相同：不能大于 99"),
+    ({"服务次数": "0"}, "两份相同：不能小于 1"),
+    ({"意见": "长" * 2001}, "两份相同：最多 2000 个字"),
+    ({"窗口": "A" * 65}, "两份相同：最多 64 个字"),
+    ({"评价日期": "1999-11-02"}, "两份相同：时间早于 2000 年，或比现在晚一天以上"),
+    ({"评价日期": "十一月"}, "第一份：时间格式不对，请写成 2026-11-02"),
+]
+
+
+@pytest.mark.parametrize(("cells", "said"), LIMITS)
+def test_an_officer_is_told_what_the_cell_may_say(desk: Desk, cells: dict[str, str], said: str) -> None:
+    desk.publish(*desk.keyed({1: line(**cells)}), agreeing_only=True)
+    assert desk.problems()[0][2] == said
 
 
 def test_a_reason_of_another_level_or_a_retired_one_is_the_citizens_own(desk: Desk) -> None:
