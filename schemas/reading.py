@@ -90,6 +90,8 @@ _REQUIRED = {
     kind: frozenset(field.name for field in msgspec.structs.fields(kind) if field.required)
     for kind in (CaseEvent, ReviewEvent)
 }
+_ADDED = ("promised_at", "failed_rules")
+"""Optional fields that the topics' contract of version 1 has not had from its beginning."""
 _TEXTS: dict[type, tuple[str, ...]] = {
     CaseEvent: (
         "case_no",
@@ -144,8 +146,8 @@ def _decode(kind: type[E], value: bytes) -> E:
         return _DECODE[kind](value)  # type: ignore[return-value]  # the decoder of this very kind
     except msgspec.ValidationError as error:
         body = any_json(value)  # what is wrong with a field counts only in well-formed JSON
-        if "got `null`" in str(error):
-            return _convert_without_nulls(kind, body)
+        if isinstance(body, dict) and ("got `null`" in str(error) or _added_field(error)):
+            return _convert_what_counts(kind, body)
         raise explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _not_json() from None
@@ -163,15 +165,25 @@ def _not_json() -> Invalid:
     return Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8")
 
 
-def _convert_without_nulls(kind: type[E], body: Any) -> E:
-    """An optional field that is null is absent, as many a sender's serializer means it."""
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_OBJECT, "the value is JSON, but no object")
+def _convert_what_counts(kind: type[E], body: dict[str, Any]) -> E:
+    """An optional field that is null is absent, as many a sender's serializer means it. A field that the contract got
+    later is, with a value that it does not mean, what it was before: unknown.
+    """
     kept = {name: field for name, field in body.items() if field is not None or name in _REQUIRED[kind]}
     try:
         return msgspec.convert(kept, kind)
     except msgspec.ValidationError as error:
-        raise explain(error) from None
+        added = _added_field(error)
+        if added is None:
+            raise explain(error) from None
+        del kept[added]
+        return _convert_what_counts(kind, kept)
+
+
+def _added_field(error: msgspec.ValidationError) -> str | None:
+    """The field of a later contract that this error is about, if it is about one."""
+    path = str(error).partition(" - at `$.")[2]
+    return next((name for name in _ADDED if path.startswith((f"{name}`", f"{name}["))), None)
 
 
 def explain(error: msgspec.ValidationError) -> Invalid:

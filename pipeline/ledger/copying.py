@@ -4,21 +4,22 @@ A row's JSON array without its brackets is a line of CSV whose escape character 
 feed. Stored text holds no other control character (`schemas.reading.clean_text`), so no other escape occurs.
 """
 
-import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
+import psycopg2
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
 Row = tuple[Any, ...]
 """Values in the order of some columns: text, numbers, booleans, times, UUIDs, None; arrays as `array`, bytes as `binary` says."""
-COPY_BYTES = 1 << 22
-"""Read at once: each read may have to wait for the interpreter."""
+ROWS_A_CHUNK = 1_000
+"""Sent at once, about 400 KB: while PostgreSQL takes a chunk in, the next one is made."""
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are untyped
 _ESCAPED = re.compile(rb"\\.")
 _encoder = msgspec.json.Encoder()
@@ -38,23 +39,49 @@ def binary(value: bytes) -> str:
 
 
 def lines(rows: Iterable[Row]) -> bytes:
-    """Rows as the CSV that `copy_rows` sends."""
+    """One row or more as the CSV that `copy_rows` sends, without the last line feed."""
     text = _encoder.encode_lines(rows)[1:-2].replace(b"]\n[", b"\n")
     if b"\\n" in text:
         return _ESCAPED.sub(lambda escaped: b"\n" if escaped[0] == b"\\n" else escaped[0], text)
     return text
 
 
-def copy_rows(cursor: Cursor, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Insert these rows. Blocks. Raises psycopg2 errors, UniqueViolation among them."""
-    if not rows:
+class _Chunks:
+    """A file of rows that are made as it is read. Remembers what went wrong: psycopg2 tells only that something did."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+        self.error: Exception | None = None
+
+    def read(self, _size: int) -> bytes:
+        """The next chunk, empty at the end."""
+        try:
+            rows = list(islice(self._rows, ROWS_A_CHUNK))
+            return lines(rows) + b"\n" if rows else b""
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def copy_rows(cursor: Cursor, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Insert these rows, made as they are sent. Blocks. Raises psycopg2 errors, UniqueViolation among them, and what
+    making a row raises.
+    """
+    left = iter(rows)
+    first = next(left, None)
+    if first is None:
         return
     names = ", ".join(f'"{column}"' for column in columns)
-    cursor.copy_expert(
-        f"copy {table.name} ({names}) from stdin (format csv, null 'null', escape '\\')",
-        io.BytesIO(lines(rows)),
-        size=COPY_BYTES,
-    )
+    chunks = _Chunks(chain([first], left))
+    try:
+        cursor.copy_expert(
+            f"copy {table.name} ({names}) from stdin (format csv, null 'null', escape '\\')",
+            chunks,  # type: ignore[arg-type]  # psycopg2 reads, and never by lines
+        )
+    except psycopg2.Error:
+        if chunks.error is not None:
+            raise chunks.error from None
+        raise
 
 
 def insert(cursor: Cursor, table: Table, rows: Sequence[dict[str, Any]]) -> None:

@@ -46,10 +46,3 @@ def received_at(connection: Connection, event_id: str) -> datetime | None:
         select(func.min(review.c.received_at)).where(review.c.event_id == event_id)
     )
     return found
-
-
-def standalone_received_at(connection: Connection, event_id: str) -> datetime | None:
-    """When this review of a place was received; None if the ledger has no such review without a case. Blocks."""
-    return connection.execute(
-        select(review.c.received_at).where(review.c.event_id == event_id, review.c.case_no == "").limit(1)
-    ).scalar_one_or_none()

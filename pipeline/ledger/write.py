@@ -37,9 +37,8 @@ def write(cursor: Cursor, changes: Changes, stripe: int) -> None:
 
 def _services(cursor: Cursor, dossiers: Iterable[Change]) -> None:
     cased = [change for change in dossiers if change.dossier.key.case_no]
-    new = [service_row(change) for change in cased if change.new]
     later = [service_row(change) for change in cased if not change.new]
-    copy_rows(cursor, tables.service, SERVICE_COLUMNS, new)
+    copy_rows(cursor, tables.service, SERVICE_COLUMNS, (service_row(change) for change in cased if change.new))
     update(
         cursor, tables.service, _SERVICE_KEY, [dict(zip(SERVICE_COLUMNS, row, strict=True)) for row in later]
     )
@@ -95,10 +94,12 @@ def _reviews(cursor: Cursor, dossiers: Iterable[Change]) -> None:
         for entry in change.dossier.reviews:
             known = change.stored.get(review_id(entry)) if change.stored else None
             if known is None:
-                new.append(review_row(entry, effective=change.settled.counts(entry)))
+                new.append((entry, change.settled.counts(entry)))
             elif known != (state := review_state(entry, change.settled)):
                 later.append(_review_update(entry, effective=state.effective))
-    copy_rows(cursor, tables.review, REVIEW_COLUMNS, new)
+    copy_rows(
+        cursor, tables.review, REVIEW_COLUMNS, (review_row(entry, effective=counts) for entry, counts in new)
+    )
     update(cursor, tables.review, _REVIEW_KEY, later)
 
 

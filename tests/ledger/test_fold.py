@@ -3,6 +3,7 @@
 import copy
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,7 @@ from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import text
 
 from pipeline.ledger import recount, tables
+from pipeline.ledger.copying import Row, copy_rows
 from pipeline.ledger.decode import Decoded, decode
 from pipeline.ledger.engine import engine
 from pipeline.ledger.fold import Folder
@@ -261,3 +263,15 @@ def test_bad_records_are_found_by_halves_and_the_others_do_not_suffer(
     ]
     assert book.wrong_rows() == []
     assert len(tries) <= 1 + len(bad) * 2 * 10 + 1
+
+
+def test_a_row_that_cannot_be_made_is_told_as_itself(book: Ledger) -> None:
+    """Psycopg2 says of it that the server cancelled a query, which would be tried again for ever."""
+
+    def rows() -> Iterator[Row]:
+        yield (1,)
+        raise ArithmeticError("of a row")
+
+    with book.connection.cursor() as cursor, pytest.raises(ArithmeticError, match="of a row"):
+        copy_rows(cursor, tables.outbox, ["id"], rows())
+    book.connection.rollback()

@@ -212,3 +212,23 @@ def test_an_offset_that_somebody_lives_by_stays() -> None:
     assert read(ReviewEvent, review(submitted_at=at), APPENDED).event.submitted_at.utcoffset() == timedelta(
         hours=-12
     )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"promised_at": "3 working days"},
+        {"promised_at": "2026-11-23 09:00:00", "source": None},
+        {"promised_at": 3, "failed_rules": "none"},
+        {"failed_rules": [1]},
+        {"failed_rules": ["x"] * 17, "promised_at": None},
+    ],
+)
+def test_a_field_that_the_contract_got_later_is_unknown_where_a_sender_means_another(
+    odd: dict[str, Any],
+) -> None:
+    got = read(CaseEvent, case(**odd), APPENDED)
+    assert (got.event, got.digest) == ((plain := read(CaseEvent, case(), APPENDED)).event, plain.digest)
+    with pytest.raises(Invalid) as refused:
+        read(CaseEvent, case(**odd, status="lost"), APPENDED)
+    assert refused.value.reason == Reason.UNKNOWN_VALUE
