@@ -1,4 +1,4 @@
-"""How a review is followed up: from the spool, which has the newest, and from the ledger, which knows its ticket."""
+"""How a review is followed up: from the spool, which has the newest, and from the ledger, which has them all and their tickets."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.ledger.engine import engine
-from pipeline.ledger.receipts import Standing, standalone_received_at, ticket_of
+from pipeline.ledger.receipts import Standing, received_at, ticket_of
 from pipeline.settings import Settings
 from producers.pages.words import department, moment
 from producers.spool.spool import Spool
@@ -43,7 +43,7 @@ RECEIVED = (
 )
 UNKNOWN = Progress(
     "没有找到这个编号",
-    "请核对编号后再查询。较早的评价，如果是满意的，不需要处理，这里不再显示。",
+    "请核对编号后再查询。刚刚提交的评价，请过几分钟再查询。",
     is_known=False,
 )
 AWAY = Progress("暂时查不到", "查询服务正在恢复，您的评价没有丢失。请过几分钟再查询。", is_known=False)
@@ -62,16 +62,16 @@ class Following:
     def progress(self, event_id: str) -> Progress:
         """What became of this review. Blocks on the disk and on the database; never raises because that is away."""
         found = self._spool.find(event_id)
-        received_at = found.received_at if found else None
+        since = found.received_at if found else None
         try:
             with self._ledger.connect() as connection:
                 standing = ticket_of(connection, event_id)
-                received_at = received_at or standalone_received_at(connection, event_id)
+                since = since or received_at(connection, event_id)
         except SQLAlchemyError:
-            return self._received(received_at) if received_at else AWAY
+            return self._received(since) if since else AWAY
         if standing:
             return self._standing(standing)
-        return self._received(received_at) if received_at else UNKNOWN
+        return self._received(since) if since else UNKNOWN
 
     def _received(self, at: datetime) -> Progress:
         return Progress(*RECEIVED, [("收到时间", moment(at, self._zone))])

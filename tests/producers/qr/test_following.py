@@ -17,7 +17,8 @@ from tests.consumers.filling import TAX, bad_review, fill, police_case
 from tests.harness import review
 
 pytestmark = pytest.mark.system
-BAD, GOOD, OF_A_CASE = (f"019a0000-0000-7000-8000-00000000000{n}" for n in range(3))
+BAD, GOOD, OF_A_CASE, GOOD_OF_A_CASE = (f"019a0000-0000-7000-8000-00000000000{n}" for n in range(4))
+AT = "2026-06-09T10:00:00+08:00"
 
 
 @pytest.fixture
@@ -33,13 +34,8 @@ def following(ledger: Settings, spool: Spool) -> Following:
         police_case("C-1"),
         bad_review("C-1", event_id=OF_A_CASE),
         bad_review(None, event_id=BAD, dept_code=TAX.code),
-        review(
-            None,
-            5,
-            event_id=GOOD,
-            submitted_at="2026-06-09T10:00:00+08:00",
-            received_at="2026-06-09T10:00:00+08:00",
-        ),
+        review(None, 5, event_id=GOOD, submitted_at=AT, received_at=AT),
+        review("C-2", 5, event_id=GOOD_OF_A_CASE, submitted_at=AT, received_at=AT),
     )
     return Following(ledger, spool)
 
@@ -76,8 +72,10 @@ def test_every_state_of_a_ticket_is_told(ledger: Settings, following: Following)
         assert "internal" not in str(told)
 
 
-def test_a_good_review_of_a_place_was_received(following: Following) -> None:
-    told = following.progress(GOOD)
+@pytest.mark.parametrize("event_id", [GOOD, GOOD_OF_A_CASE], ids=["place", "case"])
+def test_a_good_review_was_received_however_long_ago(following: Following, event_id: str) -> None:
+    """The spool has forgotten it: the ledger has not."""
+    told = following.progress(event_id)
     assert told.title == "您的评价已收到"
     assert dict(told.facts) == {"收到时间": "2026年6月9日 10:00"}
 
