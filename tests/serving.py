@@ -28,6 +28,8 @@ def served(app: Starlette, lifespan: Literal["on", "off"] = "on") -> Iterator[st
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_for(lambda: server.started, 20, "the server")
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(20)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)

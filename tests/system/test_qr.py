@@ -10,7 +10,8 @@ from playwright.sync_api import sync_playwright
 from consumers.desk.app import create as create_desk
 from producers.gateway.app import create as create_gateway
 from producers.gateway.way_in import WayIn
-from producers.tokens import Claims
+from producers.qr.making import About, place
+from producers.tokens import Claims, Kind
 from schemas.codes import Channel
 from schemas.receipt import event_of
 from tests.browser.chromium import ARGS, CHROMIUM
@@ -30,14 +31,21 @@ class County:
         self.system, self.way_in = system, way_in
         self.gateway, self.desk, self.phone = gateway, desk, phone
 
+    def review(self, event_id: str, columns: str) -> Any:
+        """These columns of a review, once the ledger has it."""
+        asked = f"select {columns} from review where event_id = :id"
+        (row,) = wait_for(lambda: self.system.ask(asked, id=event_id), 40, "the review in the ledger")
+        return row
+
     def scan(self, claims: Claims) -> None:
         token = self.way_in.tokens.make(claims, datetime.now(UTC) + timedelta(days=1))
         self.phone.goto(f"{self.gateway}/r/{token}")
 
-    def tickets(self, event_id: str) -> list[tuple[Any, ...]]:
-        return self.system.ask(
-            "select ticket_id, dept_code, case_no from ticket where event_id = :id", id=event_id
-        )
+    def ticket(self, event_id: str) -> Any:
+        """Id, department and case of the review's ticket, once it is there."""
+        asked = "select ticket_id, dept_code, case_no from ticket where event_id = :id"
+        (row,) = wait_for(lambda: self.system.ask(asked, id=event_id), 40, "the ticket")
+        return row
 
 
 @pytest.fixture
@@ -67,7 +75,7 @@ def test_a_bad_review_at_a_window_is_a_ticket_on_the_desk(county: County) -> Non
     phone.get_by_label("电话").fill("13800135678")
     submit(phone)
     number = thanked(phone)
-    ((ticket_id, dept_code, case_no),) = wait_for(lambda: county.tickets(event_of(number)), 40, "the ticket")
+    ticket_id, dept_code, case_no = county.ticket(event_of(number))
     assert (dept_code, case_no) == (DEPT.code, "")
 
     phone.goto(f"{county.desk}/tickets/{ticket_id}")
@@ -96,3 +104,25 @@ def test_a_case_link_meets_its_case(county: County) -> None:
     assert county.system.ask("select channel, event_id from review") == [("sms", event_of(number))]
     county.phone.goto(f"{county.gateway}/r/receipt?number={number}")
     assert county.phone.get_by_role("heading", name="您的评价已收到").is_visible()
+
+
+PLACES = {
+    Kind.WINDOW: ("W03", "window_code"),
+    Kind.HALL: ("H1", "hall_code"),
+    Kind.ITEM: (DEPT.item_code(1), "item_code"),
+    Kind.DEPARTMENT: (DEPT.code, "dept_code"),
+    Kind.PERSON: ("S021", "staff_id"),
+}
+
+
+def test_whatever_a_code_hangs_on_is_what_its_review_is_about(county: County) -> None:
+    assert set(PLACES) == set(Kind)
+    for kind, (code, column) in PLACES.items():
+        county.scan(place(kind, code, About(name=f"名称 {kind}")))
+        assert county.phone.get_by_text(f"名称 {kind}").is_visible()
+        choose(county.phone, 2)
+        submit(county.phone)
+        event_id = event_of(thanked(county.phone))
+        assert county.review(event_id, f"channel, {column}, case_no") == ("qr", code, "")
+        _, dept_code, _ = county.ticket(event_id)
+        assert (dept_code == DEPT.code) == (kind in {Kind.ITEM, Kind.DEPARTMENT}), "others name no department"

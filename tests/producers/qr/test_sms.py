@@ -147,10 +147,12 @@ def served() -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     Server.seen.clear()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_over_http() -> None:
