@@ -1,5 +1,7 @@
 """`hcp token` as it is typed."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,12 +10,15 @@ from typer.testing import CliRunner
 from pipeline.settings import Seal
 from producers.errors import InputError
 from producers.qr.cli import app
+from producers.qr.making import CASE, WHAT
 from producers.tokens import CaseToken, Place, Tokens
 from tests.producers.qr.walls import KEY
 
 RUNNER = CliRunner()
 READER = Tokens(Seal.model_validate({"current": "test", "keys": {"test": KEY}}))
 BASE = "https://hcp.example"
+PAGE = (Path(__file__).parents[3] / "docs" / "citizen.md").read_text(encoding="utf-8")
+SHOWN = re.findall("^hcp token (qr .+?)(?: {3}.*)?$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture
@@ -54,6 +59,15 @@ def test_a_case_s_number_is_not_typed_where_others_see_it() -> None:
     made = claims(out)
     assert isinstance(made, CaseToken)
     assert (made.case_no, made.service_no, "MX1" in out) == ("MX1", 2, False)
+
+
+@pytest.mark.usefixtures("key")
+def test_every_kind_of_code_is_shown_in_the_documentation_and_made_as_it_stands_there() -> None:
+    made = [claims(run(*shlex.split(words), typed="MX1\n")) for words in SHOWN]
+    kinds = [one.kind if isinstance(one, Place) else CASE for one in made]
+    assert sorted(kinds) == sorted(WHAT)
+    for words, one, kind in zip(SHOWN, made, kinds, strict=True):
+        assert kind == CASE or shlex.split(words)[2] in one.fields().values()
 
 
 @pytest.mark.usefixtures("key")
