@@ -6,6 +6,8 @@ from typing import NamedTuple
 from producers.imports.mapping import Mapping
 
 Key = tuple[str, ...]
+STRANGERS = 3
+"""Of so many different applications under one number not all are its own: one is, and one may be its correction."""
 
 
 class Ahead(NamedTuple):
@@ -19,16 +21,15 @@ def look_ahead(mapping: Mapping, rows: Iterable[tuple[int, dict[str, str]]]) -> 
     """Read all rows, in memory about 200 bytes each.
 
     A number is shared if the same service is told of under it for more than two different applications (for reviews:
-    objects): a number stands for one application, or for one that was corrected; three are strangers to each other. Those
-    that the mapping calls placeholders are not among them: it knows them already.
+    objects, see STRANGERS). Those that the mapping calls placeholders are not among them: it knows them already.
     """
-    applications, contents = _Different(3), _Different(2)
+    applications, contents = _Different(STRANGERS), _Different(2)
     for _, row, ordinal in mapping.numbered(rows):
         number = mapping.case_no(row)
         if not number or number in mapping.placeholders:
             continue
         key = mapping.key(row, ordinal)
-        applications.see(key, hash(tuple(row.get(column, "").strip() for column in mapping.apart)))
+        applications.see(key, hash(mapping.application(row)))
         contents.see(key, hash(mapping.identity(row)))
     shared = frozenset(key[0] for key in applications.keys)
     return Ahead(shared, frozenset(key for key in contents.keys if key[0] not in shared))

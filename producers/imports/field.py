@@ -20,6 +20,8 @@ _SERIAL = re.compile(r"[1-9][0-9]{4}(\.[0-9]+)?")
 _BROKEN = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)")
 """What Excel shows for a formula that has come to nothing. As a case number it would be one number for many."""
 _EXAMPLE = datetime(2026, 11, 2, 9, 30)  # noqa: DTZ001  # written without a zone, as officers do
+_MOST_TOLD, _EXAMPLES = 12, 5
+"""Of more codes than so many, a message names the first few: the reasons on paper would fill a page."""
 _UNSEPARATED = re.compile(r"(%[A-Za-z])+")
 
 
@@ -156,7 +158,9 @@ def _taken(pattern: re.Pattern[str], text: str) -> str:
 
 def _listed(codes: dict[str, str], text: str) -> str:
     if text not in codes:
-        raise _Unlisted(f"不是规定的取值，只能是：{'、'.join(codes)}")
+        few = len(codes) <= _MOST_TOLD
+        told = f"只能是：{'、'.join(codes)}" if few else f"可以填：{'、'.join([*codes][:_EXAMPLES])} 等"
+        raise _Unlisted(f"不是规定的取值，{told}")
     return codes[text]
 
 

@@ -65,8 +65,7 @@ class Mapping(Strict):
         return any(source.ordinal for source in self.fields.values())
 
     @cached_property
-    def apart(self) -> tuple[str, ...]:
-        """The columns that tell one application from another, or one reviewed object from another."""
+    def _apart(self) -> tuple[str, ...]:
         return self._columns_of(self.rows.kind.apart)
 
     @cached_property
@@ -148,6 +147,10 @@ class Mapping(Strict):
         """The cells that tell this row from another."""
         return tuple(row.get(column, "") for column in self._identifying)
 
+    def application(self, row: Cells) -> tuple[str, ...]:
+        """The cells that tell one application from another, or one reviewed object from another."""
+        return tuple(row.get(column, "").strip() for column in self._apart)
+
     def is_shared(self, row: Cells, shared: frozenset[str]) -> bool:
         """Whether the row's case number is no number of its own."""
         number = self.case_no(row)
@@ -168,19 +171,32 @@ class Mapping(Strict):
 
     def _body(self, row: Cells, ordinal: int, shift: timedelta) -> dict[str, Any]:
         body: dict[str, Any] = {}
+        wrong: list[Unmapped] = []
         for name, source in self.fields.items():
-            value = source.read(row, ordinal)
-            if value is not None:
-                try:
+            try:
+                value = source.read(row, ordinal)
+                if value is not None:
                     body[name] = typed(name, value, shift)
-                except (ValueError, OverflowError) as error:
-                    raise Unmapped(source.column or "", str(error)) from None
+            except Unmapped as unmapped:
+                wrong.append(unmapped)
+            except (ValueError, OverflowError) as error:
+                wrong.append(Unmapped(source.column or "", str(error)))
+        if wrong:
+            raise _all_of(wrong)
         return _with_reviewer(body)
 
     def _unmapped(self, invalid: Invalid) -> Unmapped:
         field, message = refusal(invalid)
         source = self.fields.get(field)
         return Unmapped((source and source.column) or "", message)
+
+
+def _all_of(wrong: list[Unmapped]) -> Unmapped:
+    """What is wrong with all of a row's cells in one, so that an officer need not import once for each."""
+    if len(wrong) == 1:
+        return wrong[0]
+    columns = dict.fromkeys(one.column for one in wrong)
+    return Unmapped("、".join(columns), "；".join(f"{one.column}：{one.message}" for one in wrong))
 
 
 def _with_reviewer(body: dict[str, Any]) -> dict[str, Any]:

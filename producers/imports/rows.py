@@ -82,13 +82,16 @@ def _csv_lines(path: Path) -> Generator[Cells, None, None]:
         delimiter = _delimiter(file.readline())
         file.seek(0)
         reader = csv.reader(file, delimiter=delimiter, strict=True)
+        begins = 1
         try:
-            yield from reader
+            for cells in reader:
+                yield cells
+                begins = reader.line_num + 1
         except csv.Error as error:
             # not strict, one quotation mark left open would swallow all rows behind it
             raise CannotImportError(
-                f"{path.name} is no well-formed CSV near line {reader.line_num} ({error}): look for a quotation mark "
-                "left open (引号没有成对)"
+                f"{path.name} is no well-formed CSV in the row that begins at line {begins} ({error}): look for a quotation "
+                f"mark left open (第 {begins} 行起引号没有成对)"
             ) from None
 
 

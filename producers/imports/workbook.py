@@ -30,7 +30,8 @@ def _readable(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's, not the workbook's
         raise CannotImportError(
-            f"{path.name} is no XLSX workbook, or a damaged one ({type(error).__name__}): save it again as .xlsx (请重新另存为 .xlsx)"
+            f"{path.name} is no XLSX workbook, or a damaged one ({type(error).__name__}): save it again "
+            "as .xlsx, without a password (请去掉密码，重新另存为 .xlsx)"
         ) from None
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pipeline.rules.policy import COUNTY_ZONE
 from pipeline.settings import Settings
 from producers.errors import CannotImportError
-from producers.imports.ahead import Ahead, look_ahead
+from producers.imports.ahead import STRANGERS, Ahead
 from producers.imports.alone import alone
 from producers.imports.cases import ROWS_A_FLUSH, folder_of
 from producers.imports.database.cursor import Cursor
@@ -98,17 +98,23 @@ class Poller:
             yield Lists(refused, remarks)
 
     def _shared(self, snapshot: Snapshot) -> frozenset[str]:
+        """A poll may see one stranger at a time, so those of earlier polls are remembered."""
+        keep = not self._dry_run
         with closing(snapshot.rows(self._since())) as rows:
-            found = look_ahead(self._mapping, self._checked(rows)).shared | self._position.shared
-        if not self._dry_run:
+            fresh = self._position.strangers(self._told(rows), STRANGERS, keep=keep)
+        found = fresh | self._position.shared
+        if keep:
             self._position.share(found)
         return found
 
-    def _checked(self, rows: Iterator[Row]) -> Iterator[tuple[int, dict[str, str]]]:
-        for number, row in enumerate(rows):
-            if number == 0:
+    def _told(self, rows: Iterator[Row]) -> Iterator[tuple[str, bytes, bytes]]:
+        for place, row in enumerate(rows):
+            if place == 0:
                 self._mapping.check_columns(row.cells)
-            yield number, row.cells
+            number = self._mapping.case_no(row.cells)
+            if number and number not in self._mapping.placeholders:
+                service, application = self._mapping.key(row.cells, 1), self._mapping.application(row.cells)
+                yield number, _digest(service), _digest(application)
 
     def _since(self) -> Cursor | None:
         return self._position.upto and self._position.upto.back(self._overlap)
@@ -155,6 +161,11 @@ class Poller:
             remarks=listed.remarks.placed,
             dry_run=self._dry_run,
         )
+
+
+def _digest(cells: tuple[str, ...]) -> bytes:
+    """The same in every process."""
+    return sha256(repr(cells).encode()).digest()[:8]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ create table if not exists position (one integer primary key check (one = 1), ty
 create table if not exists seen (key blob primary key, at) without rowid;
 create index if not exists seen_at on seen (at);
 create table if not exists shared (number text primary key) without rowid;
+create table if not exists told (service blob, application blob, primary key (service, application)) without rowid;
 """
 
 
@@ -56,6 +57,33 @@ class Position:
                 "insert or replace into position values (1, ?, ?)", (upto.type.value, upto.value)
             )
         self.upto = upto
+
+    def strangers(self, told: Iterable[tuple[str, bytes, bytes]], many: int, *, keep: bool) -> frozenset[str]:
+        """The case numbers under which one service was told of for so many different applications, now or ever. Blocks.
+
+        `told`: number, service, application of each row. `keep`: remember them. Nothing is remembered if an error passes.
+        """
+        found: set[str] = set()
+        self._store.execute("begin immediate")
+        try:
+            for number, service, application in told:
+                if (
+                    number not in found
+                    and number not in self.shared
+                    and self._met(service, application) >= many
+                ):
+                    found.add(number)
+        except BaseException:
+            self._store.execute("rollback")
+            raise
+        self._store.execute("commit" if keep else "rollback")
+        return frozenset(found)
+
+    def _met(self, service: bytes, application: bytes) -> int:
+        self._store.execute("insert or ignore into told values (?, ?)", (service, application))
+        return int(
+            self._store.execute("select count(*) from told where service = ?", (service,)).fetchone()[0]
+        )
 
     def share(self, numbers: frozenset[str]) -> None:
         """These case numbers, too, are no case's own. Blocks."""

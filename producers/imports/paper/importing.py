@@ -84,9 +84,10 @@ def import_paper(
     listed = _list(settings, compared.batch, problems)
     troubled = compared.forms - len(events)
     if troubled and not agreeing_only:
+        rest = f"; --agreeing-only publishes the other {len(events)}" if events else ""
         raise CannotImportError(
             f"batch {compared.batch}: {troubled} of {compared.forms} forms differ or are wrong, nothing is published; see "
-            f"{listed}; --agreeing-only publishes the other {len(events)}"
+            f"{listed} (请对照原件，在写错的那份里改正后再导入){rest}"
         )
     if events and not dry_run:
         with connect(settings.kafka) as sink:
@@ -109,7 +110,7 @@ def _events(
             events.append(review(compared.batch, form, both.answers, received_at, sealer))
         except Invalid as invalid:
             problems.append(_problem(form, both, invalid))
-    return events, problems
+    return events, sorted(problems, key=lambda problem: problem.form)
 
 
 def _problem(form: str, both: Agreed, invalid: Invalid) -> Problem:

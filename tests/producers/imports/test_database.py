@@ -172,6 +172,47 @@ def test_strangers_under_one_number_are_kept_apart_in_this_poll_and_the_next(off
     assert "9" not in office.kept()
 
 
+def stranger(office: Office, hour: int) -> None:
+    office.add("9", hour, SLSJ=f"202611020{hour}0000")
+
+
+def test_strangers_who_come_one_at_a_time_are_known_at_the_third(office: Office) -> None:
+    for hour in range(1, 6):
+        stranger(office, hour)
+        assert office.poll().report.counts.shared == (hour >= 3)
+    assert office.kept()[:2] == ["9", "9"], "one may be the correction of the other"
+    assert len(set(office.kept())) == 4
+
+
+def test_a_dry_run_does_not_remember_strangers(office: Office) -> None:
+    stranger(office, 1)
+    office.poll()
+    for hour in (2, 3):
+        stranger(office, hour)
+    assert office.poll(dry_run=True).report.counts.shared == 2
+    office.tell("delete from cases where updated = 3")
+    assert office.poll().report.counts.shared == 0
+
+
+def test_a_case_that_comes_again_and_again_is_no_stranger(office: Office) -> None:
+    for turn in range(1, 6):
+        office.add("9", turn, SLSJ=f"202611020{turn % 2}0000", BJZT="SL" if turn < 5 else "BJ")
+        assert office.poll().report.counts.shared == 0
+    assert set(office.kept()) == {"9"}
+
+
+def test_an_error_while_strangers_are_looked_for_leaves_the_position_usable(office: Office) -> None:
+    def told() -> Iterator[tuple[str, bytes, bytes]]:
+        yield "9", b"service", b"1"
+        raise SourceAwayError("gone")
+
+    with office.poller() as poller:
+        position = poller._position
+        with pytest.raises(SourceAwayError):
+            position.strangers(told(), 1, keep=True)
+        assert position.strangers([("9", b"service", b"2")], 2, keep=True) == frozenset()
+
+
 def test_a_dry_run_sends_and_moves_nothing(office: Office) -> None:
     office.add("A", 1)
     assert office.poll(dry_run=True).report.counts.mapped == 1

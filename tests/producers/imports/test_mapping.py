@@ -121,6 +121,17 @@ BAD = [
 ]
 
 
+def test_all_that_is_wrong_with_a_row_is_told_at_once(sheet: Mapping) -> None:
+    row = SHEET | {"部门": "公安", "状态": "作废", "服务次数": "两次"}
+    with pytest.raises(Unmapped) as refused:
+        case(sheet, row, 1, AT)
+    assert refused.value.column == "服务次数、部门、状态"
+    assert refused.value.message == (
+        "服务次数：不是整数；部门：没有这个部门：请填部门全称或 18 位统一社会信用代码；"
+        "状态：不是规定的取值，只能是：受理、办理中、办结"
+    )
+
+
 @pytest.mark.parametrize(("column", "cell", "said"), BAD)
 def test_what_a_cell_may_not_be(sheet: Mapping, column: str, cell: str, said: str) -> None:
     with pytest.raises(Unmapped, match=said) as refused:

@@ -98,6 +98,12 @@ def test_what_is_no_csv(tmp_path: Path, text: str, said: str) -> None:
         count(csv_file(tmp_path, text))
 
 
+def test_an_open_quotation_mark_is_told_with_the_line_where_its_row_begins(tmp_path: Path) -> None:
+    lines = ["a,b", '1,"in\n two"', '2,"open', *["3,4"] * 50]
+    with pytest.raises(CannotImportError, match=r"row that begins at line 4 .*第 4 行起引号没有成对"):
+        count(csv_file(tmp_path, "\n".join(lines)))
+
+
 def test_other_encodings_and_kinds(tmp_path: Path) -> None:
     with pytest.raises(CannotImportError, match="UTF-8"):
         count(csv_file(tmp_path, "编号,b\n1,2\n", "utf-16"))

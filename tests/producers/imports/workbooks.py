@@ -65,7 +65,7 @@ _LINES = {
     2: _line("610326-1", _DAY, 备注="加急"),
     3: _line(20261102002, _DAY, 服务次数=2.0, 部门=POLICE.code),  # a number that Excel keeps
     5: _line(610326202611020003, _DAY),  # one that it rounds; row 4 is blank
-    6: _line("610326-4", "11月2日"),
+    6: _line("610326-4", "11月2日", 办理时间=_DAY),
     7: _line("610326-5", _DAY, 部门=None),
     9: _line("610326-6", "2026/11/2 9:30", 受理时间=None),
 }
