@@ -32,9 +32,10 @@ def test_a_default_review_is_kept_and_the_citizen_s_own_takes_its_place(
         wait_for(lambda: system.fates() == {"stored": 2}, 40, "the case and the default review")
         assert system.counters(*COUNTED) == {"services": 1, "default_5": 1}
         assert department.send(review("C1", 1, channel="pc")).status_code == 202
-        wait_for(lambda: system.fates() == {"stored": 3}, 40, "the citizen's review")
+        assert platform.send(review("C1", 2, channel="default")).status_code == 202
+        wait_for(lambda: system.fates() == {"stored": 4}, 40, "the citizen's review and another by default")
     assert system.counters(*COUNTED) == {"services": 1, "reviewed": 1, "level_1": 1}
-    assert system.ask("select channel, effective from review order by channel") == [
-        ("default", False), ("pc", True),
+    assert system.ask("select channel, satisfaction, effective from review order by channel, satisfaction") == [
+        ("default", 2, False), ("default", 5, False), ("pc", 1, True),
     ]  # fmt: skip
-    assert system.one("select count(*) from ticket") == 1
+    assert system.one("select count(*) from ticket") == 2, "each bad one has one, whoever gave it"
