@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from deploy.embedded.postgres import DATABASE, USER
 from deploy.errors import StackError
-from pipeline import whole_file
-from pipeline.settings import SEAL_KEY_BYTES, WEAK, Settings
+from pipeline import weak_keys, whole_file
+from pipeline.settings import WEAK, Settings
 
 MAKE_A_KEY = """python3 -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'"""
 
@@ -46,7 +46,7 @@ def _keep(folder: Path) -> Credentials:
     made = Credentials(
         secrets.token_urlsafe(24),
         "k" + secrets.token_hex(4),
-        base64.b64encode(secrets.token_bytes(SEAL_KEY_BYTES)).decode(),
+        base64.b64encode(secrets.token_bytes(weak_keys.BYTES)).decode(),
     )
     whole_file.write(file, json.dumps(made._asdict()).encode())
     return made

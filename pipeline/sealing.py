@@ -68,8 +68,8 @@ class Sealer:
 
     @cached_property
     def _mark_key(self) -> bytes:
-        """Derived from the key with the least id, so that marks of one person stay alike when keys are added."""
-        return hmac.new(self._seal.key(min(self._seal.keys)), b"reviewer_mark", hashlib.sha256).digest()
+        """Derived from the root key, so that marks of one person stay alike when keys are added and taken away."""
+        return hmac.new(self._seal.key(self._seal.root_id), b"reviewer_mark", hashlib.sha256).digest()
 
     def _cipher(self, key_id: str) -> AESSIV:
         return AESSIV(self._seal.key(key_id))

@@ -14,11 +14,11 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline import weak_keys
 from pipeline.rules.policy import Policy
 from schemas.topics import Stream
 
 DAY_MS = 86_400_000
-SEAL_KEY_BYTES = 32
 DEVICE_SECRET_BYTES = 32
 WEAK = frozenset({"", "postgres", "password", "secret", "changeme", "hcp", "admin", "123456"})
 
@@ -107,6 +107,10 @@ class Seal(BaseModel):
     """Keys that seal identities and dead letters (AES-SIV, 32 bytes each in base64)."""
 
     current: str = Field("", description="id of the key that seals; the others still open what they sealed")
+    root: str = Field(
+        "",
+        description="id of the key from which ids of cases' links and reviewers' marks derive; empty: the only one. Never changed",
+    )
     keys: dict[str, SecretStr] = Field(default_factory=dict, description='{"id": "base64 of 32 bytes"}')
 
     @field_validator("keys")
@@ -119,8 +123,10 @@ class Seal(BaseModel):
                 key = base64.b64decode(secret.get_secret_value(), validate=True)
             except binascii.Error:
                 raise ValueError(f"HCP_SEAL__KEYS: key {key_id!r} is not base64") from None
-            if len(key) != SEAL_KEY_BYTES or len(set(key)) < 8:
-                raise ValueError(f"HCP_SEAL__KEYS: key {key_id!r} must be {SEAL_KEY_BYTES} random bytes")
+            if weakness := weak_keys.weakness(key):
+                raise ValueError(
+                    f"HCP_SEAL__KEYS: key {key_id!r} {weakness}: it must be {weak_keys.BYTES} random bytes in base64"
+                )
         return keys
 
     @model_validator(mode="after")
@@ -128,6 +134,25 @@ class Seal(BaseModel):
         if self.keys and self.current not in self.keys:
             raise ValueError("HCP_SEAL__CURRENT names no key of HCP_SEAL__KEYS")
         return self
+
+    @model_validator(mode="after")
+    def _root_is_there(self) -> Self:
+        if len(self.keys) > 1 and not self.root:
+            raise ValueError(
+                "HCP_SEAL__ROOT is missing: HCP_SEAL__KEYS (with the file env of the stack in this folder) has several keys, so "
+                "name the first one that was in use; ids of cases' links and marks of reviewers derive from it"
+            )
+        if self.root and self.root not in self.keys:
+            raise ValueError(
+                "HCP_SEAL__ROOT names no key of HCP_SEAL__KEYS: put that key back; with another one, services that were "
+                "reviewed could be reviewed again"
+            )
+        return self
+
+    @property
+    def root_id(self) -> str:
+        """The id of the key from which everything derives that must stay alike when keys rotate."""
+        return self.root or self.current
 
     def key(self, key_id: str) -> bytes:
         """The 32 bytes of a key. KeyError if the settings do not have it."""
@@ -210,6 +235,9 @@ class Gateway(BaseModel):
     clock_skew_seconds: int = Field(300, ge=1, description="a signed request's time may differ by this much")
     address_per_minute: int = Field(60, ge=1, description="public calls of one address")
     token_per_minute: int = Field(10, ge=1, description="submits with one QR or case token of one address")
+    token_total_per_minute: int = Field(
+        600, ge=1, description="submits with one QR or case token of all addresses together"
+    )
     sms_webhook: SecretStr = Field(
         SecretStr(""),
         description="where invitations by text message are handed on, http(s)://…; empty: nowhere, the case's system sends them",

@@ -142,9 +142,9 @@ class Tokens:
     def case_id(self, case_no: str, service_no: int) -> str:
         """The id of every token for this service of this case: however many are made, they admit the same reviews.
 
-        Derived from the key with the least id, so that it stays alike when keys are added; the case cannot be told from it.
+        Derived from the root key, so that it stays alike when keys are added and taken away; the case cannot be told from it.
         """
-        key = self._seal.derived(min(self._seal.keys), "token id")
+        key = self._seal.derived(self._seal.root_id, "token id")
         return hmac.new(key, f"{service_no}/{case_no}".encode(), sha256).hexdigest()[:18]
 
     def _parts(self, token: str) -> tuple[str, str]:

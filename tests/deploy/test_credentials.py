@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from deploy import credentials
 from deploy.errors import StackError
 from pipeline.settings import Settings
-
-KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+from tests.conftest import SEAL_KEY
 
 
 def mode(file: Path) -> int:
@@ -41,7 +40,7 @@ def test_data_without_its_secrets_is_not_given_new_ones(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_server_of_others_needs_a_password_of_its_own(url: str) -> None:
     settings = Settings.model_validate(
-        {"database": {"url": url}, "seal": {"current": "k", "keys": {"k": KEY}}}
+        {"database": {"url": url}, "seal": {"current": "k", "keys": {"k": SEAL_KEY}}}
     )
     with pytest.raises(StackError, match="HCP_DATABASE__URL has no password, or one that everybody knows"):
         credentials.demand(settings)
@@ -52,7 +51,7 @@ def test_a_server_of_others_needs_keys_that_seal() -> None:
     with pytest.raises(StackError, match="HCP_SEAL__CURRENT"):
         credentials.demand(Settings.model_validate({"database": {"url": url}}))
     credentials.demand(
-        Settings.model_validate({"database": {"url": url}, "seal": {"current": "k", "keys": {"k": KEY}}})
+        Settings.model_validate({"database": {"url": url}, "seal": {"current": "k", "keys": {"k": SEAL_KEY}}})
     )
 
 

@@ -1,18 +1,21 @@
 """Sealing: deterministic, bound to what it is about, rotatable; weak keys are refused."""
 
 import base64
+from hashlib import sha256
+from random import Random
 
 import pytest
 from pydantic import ValidationError
 
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Seal
+from pipeline.weak_keys import weakness
 
-OLD, NEW = (base64.b64encode(bytes(range(start, start + 32))).decode() for start in (0, 100))
+OLD, NEW, NEXT = (base64.b64encode(sha256(name).digest()).decode() for name in (b"old", b"new", b"next"))
 
 
-def ring(current: str, **keys: str) -> Seal:
-    return Seal.model_validate({"current": current, "keys": keys})
+def ring(current: str, root: str = "", **keys: str) -> Seal:
+    return Seal.model_validate({"current": current, "root": root, "keys": keys})
 
 
 def test_a_retry_gives_the_same_bytes_and_only_the_same_event_opens_them() -> None:
@@ -27,11 +30,38 @@ def test_a_retry_gives_the_same_bytes_and_only_the_same_event_opens_them() -> No
 
 
 def test_after_a_rotation_the_old_key_still_opens_and_marks_stay_alike() -> None:
-    before, after = Sealer(ring("a", a=OLD)), Sealer(ring("b", a=OLD, b=NEW))
+    before, after = Sealer(ring("m", m=OLD)), Sealer(ring("b", "m", m=OLD, b=NEW))
     assert after.open_reviewer("e", before.seal_reviewer("e", phone="1")).phone == "1"
     assert before.mark("199 0000 1234") == after.mark("19900001234") != after.mark("19900001235")
     with pytest.raises(CannotOpen):
         before.open_reviewer("e", after.seal_reviewer("e", phone="1"))
+
+
+def test_a_mark_stays_when_keys_sort_before_the_root_and_when_others_go() -> None:
+    rings = [
+        ring("m", m=OLD),
+        ring("a", "m", m=OLD, a=NEW),
+        ring("Z9", "m", m=OLD, a=NEW, Z9=NEXT),
+        ring("Z9", "m", m=OLD, Z9=NEXT),
+    ]
+    assert len({Sealer(one).mark("19900001234") for one in rings}) == 1
+    sealed = Sealer(rings[1]).seal_reviewer("e", phone="1")
+    assert Sealer(rings[2]).open_reviewer("e", sealed).phone == "1"
+    with pytest.raises(CannotOpen):
+        Sealer(rings[3]).open_reviewer("e", sealed)
+    assert Sealer(ring("a", a=NEW)).mark("19900001234") != Sealer(rings[0]).mark("19900001234"), "the twin"
+
+
+def test_several_keys_need_a_root_and_a_root_needs_its_key() -> None:
+    for wrong, said in (
+        (("b", "", OLD), "HCP_SEAL__ROOT is missing: .* name the first one"),
+        (("b", "gone", OLD), "HCP_SEAL__ROOT names no key .* put that key back"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            ring(*wrong[:2], m=wrong[2], b=NEW)
+    with pytest.raises(ValidationError, match="put that key back"):
+        ring("b", "m", b=NEW)
+    assert ring("m", m=OLD).root_id == "m"
 
 
 @pytest.mark.parametrize("text", ["", "s1.a.AAAA", "s1.zz.AAAA", "13800001111", "s1.a.%%%"])
@@ -40,12 +70,42 @@ def test_what_is_not_sealed_by_us_does_not_open(text: str) -> None:
         Sealer(ring("a", a=OLD)).open(text)
 
 
-@pytest.mark.parametrize(
-    "key", ["", "short", base64.b64encode(b"0" * 32).decode(), base64.b64encode(b"x" * 16).decode()]
-)
-def test_weak_keys_are_refused(key: str) -> None:
-    with pytest.raises(ValidationError):
-        ring("a", a=key)
+def in_base64(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+WEAK = [
+    (b"", "has 0 bytes"),
+    (bytes(range(7, 38)), "has 31 bytes"),
+    (NEW.encode(), "has 44 bytes"),
+    (bytes(32), "a sequence"),
+    (b"\xff" * 32, "a sequence"),
+    (bytes(range(32)), "a sequence"),
+    (bytes(range(231, 199, -1)), "a sequence"),
+    (bytes(range(1, 17)) + bytes(range(100, 116)), "a sequence"),
+    (b"0" * 32, "is text"),
+    (b"a passphrase of 32 letters, yes!", "is text"),
+    (sha256(b"old").digest()[:16] * 2, "repeats itself"),
+    (b"\xde\xad\xbe\xef" * 8, "repeats itself"),
+    (sha256(b"secret").digest(), "the digest of a word"),
+    (sha256(b"").digest(), "the digest of a word"),
+]
+
+
+@pytest.mark.parametrize(("key", "why"), WEAK, ids=range(len(WEAK)))
+def test_weak_keys_are_refused(key: bytes, why: str) -> None:
+    with pytest.raises(ValidationError, match=f"HCP_SEAL__KEYS: key 'a' .*{why}"):
+        ring("a", a=in_base64(key))
+
+
+def test_random_keys_are_none_of_them() -> None:
+    dice = Random(1)
+    assert {weakness(dice.randbytes(32)) for _ in range(1_000)} == {""}
+
+
+def test_what_is_no_base64_is_no_key() -> None:
+    with pytest.raises(ValidationError, match="is not base64"):
+        ring("a", a="not base64!")
 
 
 def test_no_key_no_sealing() -> None:

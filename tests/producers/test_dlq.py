@@ -1,6 +1,5 @@
 """Dead letters as records again: their first time, their link, their names; what is shown of them, and what is not."""
 
-import base64
 import json
 import os
 import signal
@@ -25,13 +24,12 @@ from producers.dlq.choice import chosen, named, wanted
 from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
 from producers.publish import Sent
+from tests.conftest import SEAL_KEY
 from tests.harness import now, review
 from tests.ledger.test_fold import Ledger, book  # noqa: F401  `book` is a fixture
 from tests.letters import APPENDED, TOPIC, letter, letters_of, refuse, unreadable
 
-SEALER = Sealer(
-    Seal.model_validate({"current": "t", "keys": {"t": base64.b64encode(bytes(range(32))).decode()}})
-)
+SEALER = Sealer(Seal.model_validate({"current": "t", "keys": {"t": SEAL_KEY}}))
 ZONE = "Asia/Shanghai"
 HOUR = timedelta(hours=1)
 

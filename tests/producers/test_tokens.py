@@ -3,6 +3,7 @@
 import base64
 import re
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ from schemas.codes import Channel
 
 NOW = datetime(2026, 11, 23, 15, 20, tzinfo=UTC)
 DAY = timedelta(days=1)
-KEYS = {name: base64.b64encode(bytes(range(n, n + 32))).decode() for n, name in enumerate(("a", "b2"))}
+KEYS = {name: base64.b64encode(sha256(name.encode()).digest()).decode() for name in ("a", "b2", "a0", "B")}
 URL_SAFE = re.compile("[A-Za-z0-9._-]+")
 WINDOW = Place(
     token_id="t",
@@ -40,8 +41,8 @@ CASE = CaseToken(
 
 
 def tokens(*names: str, now: datetime = NOW) -> Tokens:
-    """Reads with all of these keys, signs with the last."""
-    seal = {"current": names[-1], "keys": {name: KEYS[name] for name in names}}
+    """Reads with all of these keys, signs with the last; the first is the root."""
+    seal = {"current": names[-1], "root": names[0], "keys": {name: KEYS[name] for name in names}}
     return Tokens(Seal.model_validate(seal), lambda: now)
 
 
@@ -125,11 +126,25 @@ def test_a_case_cannot_be_read_off_its_link() -> None:
     assert b"W03" in clear, "the twin: a place is not sealed, and this test would see it"
 
 
-def test_every_token_of_a_service_has_one_id() -> None:
-    both = tokens("a", "b2")
-    assert ours.case_id("A1", 1) == both.case_id("A1", 1)
+ROTATIONS = [("a",), ("a", "b2"), ("a", "B"), ("a", "b2", "a0"), ("a", "a0")]
+"""One after the other: keys are added that sort behind the root and before it, others are taken away again."""
+
+
+def ids(made: list[Tokens]) -> int:
+    """How many ids the links for one service get."""
+    return len({one.case_id("A1", 1) for one in made})
+
+
+def test_every_token_of_a_service_has_one_id_whatever_rotates() -> None:
+    assert ids([tokens(*names) for names in ROTATIONS]) == 1
     assert len({ours.case_id("A1", 1), ours.case_id("A1", 2), ours.case_id("1/A1", 1)}) == 3
     assert len({new_id() for _ in range(100)}) == 100
+
+
+def test_an_id_from_the_key_with_the_least_name_would_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin: as it once was."""
+    monkeypatch.setattr(Seal, "root_id", property(lambda seal: min(seal.keys)))
+    assert ids([tokens(*names) for names in ROTATIONS]) == 2
 
 
 def test_they_are_short_enough_to_print() -> None:

@@ -1,6 +1,5 @@
 """A gateway in this process, without servers: its devices lie in the copy that it starts with."""
 
-import base64
 import json
 import secrets
 from collections.abc import Iterator
@@ -22,14 +21,19 @@ from producers.gateway.app import create
 from producers.gateway.way_in import WayIn
 from producers.spool.record import Row
 from schemas.events import CE_TYPE_PREFIX
+from tests.conftest import SEAL_KEY
 from tests.consumers.client import Client
 
 REVIEW, CASE = CE_TYPE_PREFIX + "review.v1", CE_TYPE_PREFIX + "case.v1"
-SEAL_KEY = base64.b64encode(bytes(range(32))).decode()
 TERMINAL, SYSTEM = "terminal-1", "system-1"
 SECRETS = {TERMINAL: secrets.token_bytes(32), SYSTEM: secrets.token_bytes(32)}
 
-UNLIMITED = {"address_per_minute": 10**9, "token_per_minute": 10**9, "spool_bytes": 2**30}
+UNLIMITED = {
+    "address_per_minute": 10**9,
+    "token_per_minute": 10**9,
+    "token_total_per_minute": 10**9,
+    "spool_bytes": 2**30,
+}
 """Settings of a gateway that many callers from one address may come to."""
 
 

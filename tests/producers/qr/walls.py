@@ -1,16 +1,16 @@
 """A window with a code on its wall, a case with a link, and the key that made both."""
 
-import base64
 from datetime import UTC, datetime
 
 from pipeline.settings import Seal
 from producers.tokens import CaseToken, Kind, Place, Tokens
 from schemas.catalogue import departments
 from schemas.codes import Channel
+from tests.conftest import SEAL_KEY
 
 NOW = datetime(2026, 11, 23, 7, 20, tzinfo=UTC)
 DEPT = departments()[2]
-KEY = base64.b64encode(bytes(range(32))).decode()
+KEY = SEAL_KEY
 TOKENS = Tokens(Seal.model_validate({"current": "test", "keys": {"test": KEY}}), lambda: NOW)
 WINDOW = Place(
     token_id="wall-w03",
