@@ -1,6 +1,6 @@
 """/openapi.json: OpenAPI 3.1, made of what the routes say and hold to."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +13,7 @@ from pipeline import signing
 from producers.gateway.guard import Auth, Declared, Guarded, Rate, Rules
 from producers.gateway.operation import JSON, REF, Body, Operation, header
 from producers.gateway.problems import MEDIA_TYPE, Document
+from producers.gateway.refusals import refusals
 from producers.gateway.way_in import WayIn
 from schemas.events import CaseEvent, ReviewEvent
 
@@ -138,28 +139,19 @@ def _responses(says: Operation, rules: Rules, refs: Refs) -> dict[str, Any]:
         str(status): {"description": _WORDS[status], "content": {says.media: _body(body, refs)}} | limited
         for status, body in says.gives.items()
     }
-    problem = {"content": {MEDIA_TYPE: {"schema": refs[Document]}}}
-    refused = {str(status): {"description": _WORDS[status]} | problem for status in _refusals(says, rules)}
+    refused = {
+        str(status): {
+            "description": _WORDS[status],
+            "content": {MEDIA_TYPE: _body(Body(Document, examples=met), refs)},
+        }
+        for status, met in refusals(says, rules).items()
+    }
     return refused | taken
-
-
-def _refusals(says: Operation, rules: Rules) -> Iterator[int]:
-    """The statuses of problems that a route of these rules may answer with."""
-    yield from (406, 408, 413, 500)
-    yield from says.refuses
-    if rules.auth in _SECURITY:
-        yield 401
-    if rules.auth is Auth.SIGNED:
-        yield from (403, 409)
-    if rules.rate is not Rate.NONE:
-        yield 429
-    if says.takes:
-        yield from (400, 415, 422, 503)
 
 
 def _body(body: Body, refs: Refs) -> dict[str, Any]:
     schema = body.schema if isinstance(body.schema, dict) else refs[body.schema]
-    return {"schema": schema, "example": body.example}
+    return {"schema": schema} | body.shown()
 
 
 class Description:

@@ -55,11 +55,16 @@ _ONE_OR_ALL = {"oneOf": [{"$ref": REF.format(name=kind.__name__)} for kind in (A
 SAYS = Operation(
     "Take reviews and cases as CloudEvents 1.0, in binary, structured or batch form; further fields are kept with the record",
     takes={
-        BINARY: Body(_REVIEW_OR_CASE, examples.REVIEW),
-        STRUCTURED: Body(_ENVELOPE, examples.ENVELOPE),
-        BATCH: Body({"type": "array", "maxItems": MAX_EVENTS, "items": _ENVELOPE}, [examples.ENVELOPE]),
+        BINARY: Body(_REVIEW_OR_CASE, examples=examples.EVENTS),
+        STRUCTURED: Body(_ENVELOPE, examples=examples.ENVELOPES),
+        BATCH: Body(
+            {"type": "array", "maxItems": MAX_EVENTS, "items": _ENVELOPE}, list(examples.ENVELOPES.values())
+        ),
     },
-    gives={202: Body(_ONE_OR_ALL, examples.ACCEPTED), 207: Body(Answers, examples.ANSWERS)},
+    gives={
+        202: Body(_ONE_OR_ALL, examples={"one": examples.ACCEPTED, "batch": examples.ALL_TAKEN}),
+        207: Body(Answers, examples.ANSWERS),
+    },
     headers=[
         header("ce-specversion", "in binary form: CloudEvents's version", "1.0", const="1.0"),
         header("ce-id", "in binary form: the event's id", examples.REVIEW["event_id"]),

@@ -1,4 +1,4 @@
-"""One review, one case, and what becomes of them: as they stand in the description and in docs/gateway.md."""
+"""One review, one case, and what becomes of them: as they stand in the description."""
 
 from typing import Any
 
@@ -30,22 +30,31 @@ CITIZEN: dict[str, Any] = {
     "reason_codes": ["201"],
     "comment": "等了很久",
 }
-ENVELOPE: dict[str, Any] = {
-    "specversion": "1.0",
-    "id": REVIEW["event_id"],
-    "source": "/terminal/terminal-1",
-    "type": CE_TYPE_PREFIX + Stream.REVIEW,
-    "datacontenttype": "application/json",
-    "data": REVIEW,
+EVENTS = {"review": REVIEW, "case": CASE}
+
+
+def _envelope(event: dict[str, Any], source: str, stream: Stream) -> dict[str, Any]:
+    told = {"specversion": "1.0", "id": event["event_id"], "source": source, "type": CE_TYPE_PREFIX + stream}
+    return told | {"datacontenttype": "application/json", "data": event}
+
+
+ENVELOPES = {
+    "review": _envelope(REVIEW, "/terminal/terminal-1", Stream.REVIEW),
+    "case": _envelope(CASE, "/system/hr-system", Stream.CASE),
 }
 ACCEPTED: dict[str, Any] = {
     "event_id": REVIEW["event_id"],
     "received_at": "2026-11-23T07:20:01.284000Z",
     "seen_before": False,
 }
+_TAKEN = [
+    {"status": 202, "event_id": event["event_id"], "received_at": ACCEPTED["received_at"]}
+    for event in EVENTS.values()
+]
+ALL_TAKEN: dict[str, Any] = {"results": _TAKEN}
 ANSWERS: dict[str, Any] = {
     "results": [
-        {"status": 202, "event_id": REVIEW["event_id"], "received_at": ACCEPTED["received_at"]},
+        *_TAKEN,
         {
             "status": 422,
             "problem": {

@@ -36,7 +36,7 @@ class Rate(StrEnum):
     """How often."""
 
     ADDRESS = "address"  # so many a minute from one address
-    TOKEN = "token"  # noqa: S105  the same, and so many a minute with one token from one address
+    TOKEN = "token"  # noqa: S105  the same, and so many a minute with one token, from one address and from all
     NONE = "none"  # as often as wanted: a device that signs, or an answer from memory
 
 
@@ -108,19 +108,19 @@ class Guarded(Declared):
         body = await read_body(request.scope, request.receive, rules.body, way_in.patience)
         request = Request(request.scope, replay(body))
         request.state.address = address
-        self._recognise(request, body, spent)
+        await self._recognise(request, body, spent)
         return request
 
-    def _recognise(self, request: Request, body: bytes, spent: list[Spent]) -> None:
+    async def _recognise(self, request: Request, body: bytes, spent: list[Spent]) -> None:
         way_in, rules = self._way_in, self.rules
         if rules.auth is Auth.SIGNED:
             signed = way_in.device_of(request.headers, request.method, target_of(request.scope), body)
             request.state.device, request.state.nonce = signed
-            way_in.nonces.use(request.state.nonce, way_in.clock().timestamp())
+            await way_in.use_up(request.state.nonce)
         if rules.auth is Auth.TOKEN:
             request.state.claims = claims = self._claims(request)
             if rules.rate is Rate.TOKEN:
-                spent.append(way_in.limiter.token(claims.token_id, request.state.address))
+                spent += way_in.limiter.token(claims.token_id, request.state.address)
 
     def _claims(self, request: Request) -> Claims:
         """Of the token in the path, where the route has one, else of the header Authorization."""

@@ -1,6 +1,6 @@
 """/healthz, /readyz, /metrics: for the operator and for who watches."""
 
-import socket
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,13 +16,13 @@ from starlette.routing import BaseRoute
 
 from producers.gateway.answers import answer
 from producers.gateway.guard import Auth, Guarded, Rate
+from producers.gateway.reachable import trouble
 from producers.gateway.way_in import WayIn
 from producers.spool.errors import SpoolError
 
-CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
-FRESH_SECONDS = 2.0
-"""Everybody may ask; more often than so, the answer is the last one."""
+FRESH_SECONDS = 3.0
+"""Everybody may ask; more often than so, the answer is the last one: nothing is written, and Kafka is not asked."""
 
 
 class Check(msgspec.Struct):
@@ -45,6 +45,7 @@ class Health:
 
     def __init__(self, way_in: WayIn, clock: Callable[[], float] = time.monotonic) -> None:
         self._way_in, self._clock = way_in, clock
+        self._looking = asyncio.Lock()
         self._looked, self._last = -FRESH_SECONDS, Readiness("not-ready", Check(ok=False), Check(ok=False))
 
     async def healthz(self, _: Request) -> Response:
@@ -52,10 +53,11 @@ class Health:
         return PlainTextResponse("ok\n")
 
     async def readyz(self, _: Request) -> Response:
-        """Whether events are taken (200) or not (503)."""
-        if self._clock() - self._looked >= FRESH_SECONDS:
-            self._last = await run_in_threadpool(self._look)
-            self._looked = self._clock()
+        """Whether events are taken (200) or not (503). Who asks while somebody looks, waits for the same answer."""
+        async with self._looking:
+            if self._clock() - self._looked >= FRESH_SECONDS:
+                self._last = await run_in_threadpool(self._look)
+                self._looked = self._clock()
         return answer(self._last, 503 if self._last.status == "not-ready" else 200)
 
     async def metrics(self, request: Request) -> Response:
@@ -76,28 +78,17 @@ class Health:
 
     def _spool(self) -> Check:
         try:
-            is_full = self._way_in.spool.is_full().result(ANSWER_SECONDS)
+            has_room = self._way_in.spool.probe().result(ANSWER_SECONDS)
         except TimeoutError:
             return Check(ok=False, reason="the disk does not keep up")
         except SpoolError as error:
             return Check(ok=False, reason=str(error))
-        return Check(ok=not is_full, reason="the spool is full" if is_full else "")
+        return Check(ok=has_room, reason="" if has_room else "the spool is full")
 
     def _kafka(self) -> Check:
-        troubles = [
-            _unreachable(server) for server in self._way_in.settings.kafka.bootstrap_servers.split(",")
-        ]
+        kafka = self._way_in.settings.kafka
+        troubles = [trouble(kafka, server) for server in kafka.bootstrap_servers.split(",")]
         return Check(ok=not all(troubles), reason="; ".join(filter(None, troubles)))
-
-
-def _unreachable(server: str) -> str:
-    """Why nothing answers there; empty if something does."""
-    host, _, port = server.strip().rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        return type(error).__name__
-    return ""
 
 
 def routes(way_in: WayIn) -> list[BaseRoute]:

@@ -42,14 +42,19 @@ class Limiter:
         self._windows = MovingWindowRateLimiter(Windows(clock=clock))
         self._address = RateLimitItemPerMinute(gateway.address_per_minute, namespace="address")
         self._token = RateLimitItemPerMinute(gateway.token_per_minute, namespace="token")
+        self._total = RateLimitItemPerMinute(gateway.token_total_per_minute, namespace="token-total")
 
     def address(self, address: str) -> Spent:
         """Count a call of this address. Raises RateLimited."""
         return self._spend("address", self._address, caller_of(address))
 
-    def token(self, token_id: str, address: str) -> Spent:
-        """Count a submit with this token from this address. Raises RateLimited."""
-        return self._spend("token", self._token, token_id, caller_of(address))
+    def token(self, token_id: str, address: str) -> tuple[Spent, Spent]:
+        """Count a submit with this token: for this address, and for all together. Raises RateLimited.
+
+        What one address is refused does not count for all: nobody uses up a code that hangs on a wall alone.
+        """
+        own = self._spend("token", self._token, token_id, caller_of(address))
+        return own, self._spend("token-total", self._total, token_id)
 
     def _spend(self, policy: str, item: RateLimitItemPerMinute, *caller: str) -> Spent:
         allowed = self._windows.hit(item, *caller)

@@ -9,10 +9,20 @@ REF = "#/components/schemas/{name}"
 
 
 class Body(NamedTuple):
-    """A body. `schema`: a type that msgspec knows, or a JSON Schema; `example`: as it stands in JSON."""
+    """A body. `schema`: a type that msgspec knows, or a JSON Schema; `example`: as it stands in JSON.
+
+    `examples`: several, by name, where it may be one of several things; `example` is not shown then.
+    """
 
     schema: Any
-    example: Any
+    example: Any = None
+    examples: Mapping[str, Any] = {}
+
+    def shown(self) -> dict[str, Any]:
+        """Its example, or its examples, as OpenAPI has them."""
+        if not self.examples:
+            return {"example": self.example}
+        return {"examples": {name: {"value": value} for name, value in self.examples.items()}}
 
 
 class Operation(NamedTuple):

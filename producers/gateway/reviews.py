@@ -53,7 +53,7 @@ SUBMITTING = Operation(
     refuses=(409,),
 )
 FINDING = Operation(
-    "Whether a review was received, and how far it has come; known for a day, without a case for ever",
+    "Whether a review was received, and how far it has come; one that is in the ledger is found for ever",
     gives={200: Body(Seen, examples.SEEN)},
     refuses=(404,),
 )
@@ -79,7 +79,7 @@ class Reviews:
         event_id = str(request.path_params["event_id"])
         seen = await run_in_threadpool(self._received.find, event_id)
         if seen is None:
-            raise NotSupported(404, "unknown_review", "No review of this id was received lately")
+            raise NotSupported(404, "unknown_review", "No review of this id is known")
         return answer(seen)
 
 

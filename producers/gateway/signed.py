@@ -1,7 +1,5 @@
 """Who signed a request: a device of the registry, with a key of its own that still holds, now."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from starlette.types import Scope
@@ -10,7 +8,6 @@ from pipeline.signing import Signed
 from producers.devices.device import Device
 from producers.devices.registry import Registry
 from producers.gateway.errors import Unauthorized
-from producers.spool.errors import NonceUsed
 
 
 def device_of(
@@ -52,24 +49,3 @@ def target_of(scope: Scope) -> str:
     path: bytes = scope["raw_path"]
     query: bytes = scope["query_string"]
     return (path + b"?" + query if query else path).decode("latin-1")
-
-
-class Nonces:
-    """Requests that are taken once and store no event: their nonces, as long as the clock skew would let them come again.
-
-    An event's nonce is kept with the event, in the spool. Thread-safe.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._used: OrderedDict[str, float] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def use(self, nonce: str, at: float) -> None:
-        """Use it up. `at`: Unix seconds. Raises NonceUsed."""
-        with self._lock:
-            while self._used and next(iter(self._used.values())) < at - self._seconds:
-                self._used.popitem(last=False)
-            if nonce in self._used:
-                raise NonceUsed
-            self._used[nonce] = at

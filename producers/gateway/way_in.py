@@ -20,7 +20,7 @@ from producers.gateway.body import SECONDS
 from producers.gateway.landing import Landing
 from producers.gateway.limiter import Limiter
 from producers.gateway.patience import Patience
-from producers.gateway.signed import Nonces, device_of
+from producers.gateway.signed import device_of
 from producers.gateway.unknown import with_unknown
 from producers.spool.judging import Answer
 from producers.spool.record import Appended, Record
@@ -66,7 +66,6 @@ class WayIn:
         self.skew = settings.gateway.clock_skew_seconds
         self.patience = Patience(SECONDS)
         self._landing: Landing | None = None
-        self.nonces = Nonces(2 * self.skew)
         self.beside: list[Beside] = []
         self.lasting: list[Callable[[], None]] = []
         """How to end the answers that last for minutes; called in the event loop, when the gateway is told to stop."""
@@ -119,6 +118,10 @@ class WayIn:
     async def take_all(self, records: Sequence[Record], nonce: str) -> list[Answer]:
         """Take a batch of records in one commit; what became of each. Raises NonceUsed, SpoolBroken."""
         return await asyncio.wrap_future(self.spool.append_all(records, nonce=nonce))
+
+    async def use_up(self, nonce: str) -> None:
+        """Remember on disk that a request was made that brings no event. Raises NonceUsed, SpoolFull, SpoolBroken."""
+        await self.take_all([], nonce)
 
     def _land(self) -> Landing:
         loop = asyncio.get_running_loop()

@@ -162,11 +162,18 @@ class Spool:
         """Whether the spool has this event, and where it stands. Blocks for a moment."""
         return self._reading.find(event_id)
 
-    def is_full(self) -> "Future[bool]":
-        """Whether an event, if it is a large one, finds no room now; answered by the thread that stores them. Does not block."""
+    def probe(self) -> "Future[bool]":
+        """Write to the disk as an append does, and nothing of meaning; then whether an event, if it is a large one, finds room.
+
+        Does not block. The future raises SpoolFull (the disk has no room), SpoolBroken (it has failed, also just now).
+        """
         future: Future[bool] = _begun()
-        self._committer.submit(Call(self._is_full, future))
+        self._committer.submit(Call(self._probe, future))
         return future
+
+    def _probe(self, store: Store) -> bool:
+        store.probe(self._now())
+        return not self._is_full(store)
 
     def _is_full(self, store: Store) -> bool:
         return not store.has_sent() and self._room.left(store.connection) < MAX_BYTES

@@ -105,6 +105,10 @@ class Store:
         """This row is never sent, and never forgotten."""
         self.connection.execute("insert or ignore into refused values (?, ?, ?)", (seq, reason, now))
 
+    def probe(self, now: int) -> None:
+        """Write a row that means nothing over itself; whether the disk takes it, the commit tells."""
+        self.connection.execute("insert or replace into probe values (1, ?)", (now,))
+
     def has_sent(self) -> bool:
         """Whether there are sent rows, which would make way for new ones."""
         return self.connection.execute("select 1 from run limit 1").fetchone() is not None

@@ -22,10 +22,12 @@ create table if not exists place (one integer primary key check (one = 1), seq i
 create table if not exists nonce (id integer primary key, nonce text not null, at integer not null);
 create table if not exists once (
     id integer primary key, key text not null unique, event_id text not null, digest text not null);
+create table if not exists probe (one integer primary key check (one = 1), at integer not null);
 insert or ignore into place values (1, 0, 0);
 commit;
 """
 """Rows of `record` never change. Everything up to `place` is sent (or refused), `run` says when; the rest waits.
+`probe` means nothing: it is written to see whether the disk takes it.
 
 A wrong place would make rows that wait look sent: so it has a checksum, which is 0 for 0."""
 

@@ -20,9 +20,10 @@ class Client:
         return self.ask("POST", url, **more)
 
     def ask(self, method: str, url: str, **more: Any) -> httpx.Response:
-        return asyncio.run(self._ask(method, url, **more))
+        return asyncio.run(self.ask_in_loop(method, url, **more))
 
-    async def _ask(self, method: str, url: str, **more: Any) -> httpx.Response:
+    async def ask_in_loop(self, method: str, url: str, **more: Any) -> httpx.Response:
+        """For who asks several things at once."""
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False, client=(self._address, 40_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, url, **more)

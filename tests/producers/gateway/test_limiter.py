@@ -20,8 +20,9 @@ class Seconds:
         return self.now
 
 
-def limiter(clock: Seconds, address: int = 3, token: int = 2) -> Limiter:
-    return Limiter(Gateway(address_per_minute=address, token_per_minute=token), clock)
+def limiter(clock: Seconds, address: int = 3, token: int = 2, total: int = 5) -> Limiter:
+    quotas = {"address_per_minute": address, "token_per_minute": token, "token_total_per_minute": total}
+    return Limiter(Gateway.model_validate(quotas), clock)
 
 
 def test_so_many_in_any_minute_and_no_more() -> None:
@@ -47,15 +48,45 @@ def test_a_token_is_counted_for_each_address() -> None:
         counted.token("t", "198.51.100.1")
     with pytest.raises(RateLimited):
         counted.token("t", "198.51.100.1")
-    assert counted.token("t", "198.51.100.2").left == 1
-    assert counted.token("u", "198.51.100.1").left == 1
+    assert counted.token("t", "198.51.100.2")[0].left == 1
+    assert counted.token("u", "198.51.100.1")[0].left == 1
+
+
+def test_a_token_is_counted_for_all_addresses_together() -> None:
+    """Each from an address of its own: nobody's own limit says anything."""
+    clock = Seconds()
+    counted = limiter(clock)
+    lefts = [counted.token("t", f"198.51.100.{n}")[1].left for n in range(5)]
+    assert lefts == [4, 3, 2, 1, 0]
+    clock.now += 20
+    with pytest.raises(RateLimited) as refused:
+        counted.token("t", "198.51.100.99")
+    assert refused.value.headers == {
+        "RateLimit-Policy": '"token-total";q=5;w=60',
+        "RateLimit": '"token-total";r=0;t=40',
+        "Retry-After": "40",
+    }
+    assert counted.token("u", "198.51.100.99")[1].left == 4, "another token"
+    clock.now += 40
+    assert counted.token("t", "198.51.100.99")[1].left == 4
+
+
+def test_one_address_alone_does_not_use_up_a_token() -> None:
+    counted = limiter(Seconds())
+    for n in range(20):
+        if n < 2:
+            counted.token("t", "198.51.100.1")
+        else:
+            with pytest.raises(RateLimited):
+                counted.token("t", "198.51.100.1")
+    assert counted.token("t", "198.51.100.2")[1].left == 2
 
 
 def test_the_headers_are_lists_of_structured_fields() -> None:
     counted = limiter(Seconds())
-    headers = headers_of(counted.address("a"), counted.token("t", "a"))
-    assert headers["RateLimit-Policy"] == '"address";q=3;w=60, "token";q=2;w=60'
-    assert re.fullmatch(r'"address";r=2;t=60, "token";r=1;t=60', headers["RateLimit"])
+    headers = headers_of(counted.address("a"), *counted.token("t", "a"))
+    assert headers["RateLimit-Policy"] == '"address";q=3;w=60, "token";q=2;w=60, "token-total";q=5;w=60'
+    assert re.fullmatch(r'"address";r=2;t=60, "token";r=1;t=60, "token-total";r=4;t=60', headers["RateLimit"])
     assert headers_of() == {}
 
 

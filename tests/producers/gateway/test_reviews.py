@@ -151,13 +151,27 @@ def test_so_many_a_minute_with_one_token_from_one_address(tmp_path: Path) -> Non
         headers = bearer(gateway, place())
         answers = [submit(gateway, headers) for _ in range(3)]
         assert [one.status_code for one in answers] == [202, 202, 429]
-        assert answers[0].headers["ratelimit-policy"] == '"address";q=5;w=60, "token";q=2;w=60'
+        assert answers[0].headers["ratelimit-policy"] == (
+            '"address";q=5;w=60, "token";q=2;w=60, "token-total";q=600;w=60'
+        )
         assert answers[0].headers["ratelimit"].startswith('"address";r=4;t=60, "token";r=1;t=')
         assert answers[2].headers["ratelimit"].startswith('"token";r=0;t=')
         assert 1 <= int(answers[2].headers["retry-after"]) <= 60
         assert kind(answers[2]) == (429, "too_many")
         assert submit(gateway, bearer(gateway, place())).status_code == 202, "another token"
         assert submit(gateway, headers, Client(gateway.app, "198.51.100.1")).status_code == 202
+
+
+def test_so_many_a_minute_with_one_token_from_all_addresses(tmp_path: Path) -> None:
+    with house(tmp_path, token_total_per_minute=3) as gateway:
+        headers = bearer(gateway, place())
+        answers = [
+            submit(gateway, headers, Client(gateway.app, f"198.51.100.{n}")).status_code for n in range(5)
+        ]
+        assert answers == [202, 202, 202, 429, 429]
+        again = submit(gateway, headers, Client(gateway.app, "198.51.100.9"))
+        assert again.headers["ratelimit"].startswith('"token-total";r=0;t=')
+        assert submit(gateway, bearer(gateway, place())).status_code == 202, "another token"
 
 
 def test_forged_forwarding_does_not_widen_the_limit(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The structure: every route says who may call it, how often and how much it reads; and holds to it."""
 
-import json
 from typing import Any
 
 import pytest
@@ -83,13 +82,3 @@ def test_every_answer_has_the_headers(gateway: House) -> None:
         headers = gateway.client.get(path).headers
         for name, value in SECURITY:
             assert headers[name.decode()] == value.decode() or path == "/openapi.json"
-
-
-def test_the_examples_are_what_they_are_examples_of(gateway: House) -> None:
-    from producers.gateway import examples
-    from schemas.events import CaseEvent, ReviewEvent
-    from schemas.reading import read
-
-    now = gateway.clock()
-    read(ReviewEvent, json.dumps(examples.REVIEW).encode(), now)
-    read(CaseEvent, json.dumps(examples.CASE).encode(), now)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from pipeline import signing
 from pipeline.signing import NotSigned, Signed, sign
 from producers.devices.device import Device
-from tests.harness import review
+from producers.gateway.way_in import WayIn
+from producers.spool.errors import NonceUsed
+from tests.harness import case, review
 from tests.producers.gateway.house import (
     SECRETS,
     SYSTEM,
@@ -189,6 +191,78 @@ def test_a_request_is_taken_once_also_after_a_restart(tmp_path: Path) -> None:
     assert reborn.client.post("/v1/events", **post).status_code == 401
     assert len(reborn.rows()) == 1
     reborn.close()
+
+
+def call(gateway: House, path: str, headers: dict[str, str], body: bytes) -> int:
+    """How a request that brings no event is answered."""
+    method = "POST" if body else "GET"
+    return gateway.client.ask(method, path, content=body, headers=headers).status_code
+
+
+def statuses_over_a_restart(folder: Path, path: str, device: str, body: bytes) -> list[int]:
+    """Of one request: made, made again, made again after a restart within the skew; then with a nonce of its own."""
+    clock, settings = Clock(), settings_in(folder)
+    told: list[int] = []
+    for again in (2, 1):
+        gateway = House(settings, clock=clock)
+        gateway.way_in.lasting[0]()  # nobody listens for long
+        method = "POST" if body else "GET"
+        if not told:
+            headers = gateway.signed(body, path, device, method=method)
+        told += [call(gateway, path, headers, body) for _ in range(again)]
+        if len(told) == 3:
+            told.append(call(gateway, path, gateway.signed(body, path, device, method=method), body))
+        gateway.close()
+        clock.move(seconds=200)
+    return told
+
+
+NO_EVENT = [
+    ("/v1/invitations", SYSTEM, b'{"case_no": "C1", "channel": "app"}', 201),
+    ("/v1/terminals/W1/invite", SYSTEM, b'{"case_no": "C1"}', 200),
+    ("/v1/terminals/W1/invitations", TERMINAL, b"", 200),
+]
+
+
+@pytest.mark.parametrize(("path", "device", "body", "taken"), NO_EVENT, ids=["link", "call", "stream"])
+def test_what_brings_no_event_is_taken_once_too_also_after_a_restart(
+    path: str, device: str, body: bytes, taken: int, tmp_path: Path
+) -> None:
+    assert statuses_over_a_restart(tmp_path, path, device, body) == [taken, 409, 409, taken]
+
+
+def test_nonces_that_are_kept_in_memory_are_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken twin: it knows only what this process has seen."""
+    seen: set[tuple[int, str]] = set()
+
+    async def use_up(self: WayIn, nonce: str) -> None:
+        if (id(self), nonce) in seen:
+            raise NonceUsed
+        seen.add((id(self), nonce))
+
+    monkeypatch.setattr(WayIn, "use_up", use_up)
+    path, device, body, taken = NO_EVENT[0]
+    assert statuses_over_a_restart(tmp_path, path, device, body) == [taken, 409, taken, taken]
+
+
+def test_a_nonce_is_one_for_events_and_for_everything_else(
+    gateway: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.signing.secrets.token_urlsafe", lambda _: "n" * 24)
+    path, _, body, _ = NO_EVENT[0]
+    assert gateway.send(case("C1"), SYSTEM).status_code == 202
+    assert call(gateway, path, gateway.signed(body, path, SYSTEM), body) == 409
+
+
+def test_where_no_nonce_can_be_kept_nothing_is_taken(gateway: House) -> None:
+    path, device, body, _ = NO_EVENT[0]
+    headers = gateway.signed(body, path, device)
+    gateway.way_in.spool.close()
+    refused = gateway.client.post(path, content=body, headers=headers)
+    assert (refused.status_code, kind(refused)) == (503, "broken")
+    assert int(refused.headers["retry-after"]) > 0
 
 
 def test_a_batch_is_taken_once(gateway: House) -> None:
