@@ -1,7 +1,10 @@
 """A pytest plugin for the runs over mutants: the same examples each time, and no time lost on making them small.
 
-mutmut 3.7 is the last that agrees with Faust's click, and asks a test for `_nodeid`, which pytest 9.2 has no more.
+mutmut 3.7 is the last that agrees with Faust's click, and asks a test for `_nodeid`, which pytest 9.2 has no more. It tries each
+mutant in a fork of a process that has run all tests: what that one kept of its answers must be forgotten first.
 """
+
+import sys
 
 import pytest
 from hypothesis import Phase, settings
@@ -10,3 +13,12 @@ pytest.Item._nodeid = property(lambda item: item.nodeid)  # type: ignore[attr-de
 settings.register_profile(
     "mutants", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate], deadline=None
 )
+
+
+def pytest_runtest_setup() -> None:
+    """Forget what functions of the rules answered to earlier tests, or before this mutant."""
+    for name in [name for name in sys.modules if name.startswith("pipeline.rules")]:
+        for member in vars(sys.modules[name]).values():
+            forget = getattr(member, "cache_clear", None)
+            if callable(forget):
+                forget()
