@@ -272,7 +272,11 @@ class Settings(BaseSettings):
     """The whole tree. Raises pydantic.ValidationError with the name of each setting that is wrong."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HCP_", env_nested_delimiter="__", nested_model_default_partial_update=True, extra="ignore"
+        env_prefix="HCP_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # keys and passwords are among what is read
     )
 
     kafka: Kafka = Kafka()

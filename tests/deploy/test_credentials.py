@@ -68,3 +68,14 @@ def test_sasl_without_a_secret_is_refused() -> None:
         Settings.model_validate(
             {"kafka": {"security_protocol": "SASL_SSL", "sasl_username": "hcp", "sasl_password": "changeme"}}
         )
+
+
+def test_a_wrong_setting_is_told_without_the_secrets_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts a worker by other means than `hcp` sees pydantic's own words, on a screen or in a log."""
+    monkeypatch.setenv("HCP_SEAL__KEYS", '{"k1": "c2hvcnQtYnV0LXNlY3JldA=="}')
+    monkeypatch.setenv("HCP_KAFKA__SASL_PASSWORD", "hunter-of-secrets")
+    monkeypatch.setenv("HCP_WORKER__SLOTS", "many")
+    with pytest.raises(ValidationError) as wrong:
+        Settings()
+    for secret in ("c2hvcnQ", "hunter"):
+        assert secret not in str(wrong.value)

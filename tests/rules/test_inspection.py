@@ -85,6 +85,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"area_code": "610327"}, ["area_unknown"]),
     ({"area_code": COUNTY + "999"}, ["area_unknown"]),
     ({"area_code": COUNTY + "000001"}, ["area_unknown"]),
+    ({"area_code": COUNTY + "000100"}, ["area_unknown"]),
     ({"accepted_at": SERVED + timedelta(microseconds=1)}, ["accepted_after_served"]),
     ({"failed_rules": ["repeated_in_file"]}, ["repeated_in_file"]),
     ({"failed_rules": ["promise_unclear", "repeated_in_file"]}, ["repeated_in_file", "promise_unclear"]),
@@ -104,6 +105,13 @@ def test_every_rule_of_the_table_is_tested_and_every_verdict_is_in_the_table() -
     assert {rule.scope for rule in rules().values()} == {"record", "file"}
     assert {rule.severity for rule in rules().values()} == {"serious", "ordinary"}
     assert len({rule.name for rule in rules().values()}) == len(rules())
+
+
+@pytest.mark.parametrize(
+    ("tail", "good"), [("A" * 13, True), ("a" + "0" * 12, False), ("一" + "0" * 12, False)]
+)
+def test_behind_the_department_an_item_has_digits_and_capitals(tail: str, good: bool) -> None:
+    assert is_item_code(POLICE.code + tail) == good
 
 
 @given(st.integers(0, 17), st.sampled_from("0123456789ABCDEFGHJKLMNPQRTUWXY"))
