@@ -192,9 +192,10 @@ def test_what_is_no_secret(wrong: str) -> None:
 
 
 def typed(settings: Settings, *words: str) -> Result:
-    """`hcp device` with these words."""
+    """`hcp device` with these words, and nothing of a stack that may run where the tests are started."""
     clean = {name: "" for name in os.environ if name.startswith("HCP_")}
-    return CliRunner().invoke(app, ["device", *words], env=clean | environment(settings))
+    elsewhere = {"HCP_STACK__DATA_DIR": str(settings.gateway.spool_dir)}
+    return CliRunner().invoke(app, ["device", *words], env=clean | environment(settings) | elsewhere)
 
 
 @pytest.mark.system
