@@ -145,3 +145,8 @@ def test_a_ticket_goes_to_the_case_then_to_the_hint_then_to_the_county() -> None
     assert route(None, ReviewEvent(1, Channel.QR, T0, item_code="9" * 18 + "0" * 13)) == ("9" * 18, "hint")
     assert route(None, ReviewEvent(1, Channel.QR, T0, item_code="9" * 30)) == (COUNTY_OFFICE, "county")
     assert route(None, plain) == (COUNTY_OFFICE, "county")
+
+
+def test_a_review_that_waits_for_its_case_is_disputed_by_nobody() -> None:
+    settled = settle(Dossier(KEY, reviews=[review()]), POLICY)
+    assert (settled.current, settled.received_at, settled.disputed) == (None, None, False)
