@@ -7,12 +7,12 @@ import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline import weak_keys
 from pipeline.rules.policy import Policy
@@ -139,7 +139,7 @@ class Seal(BaseModel):
     def _root_is_there(self) -> Self:
         if len(self.keys) > 1 and not self.root:
             raise ValueError(
-                "HCP_SEAL__ROOT is missing: HCP_SEAL__KEYS (with the file env of the stack in this folder) has several keys, so "
+                "HCP_SEAL__ROOT is missing: HCP_SEAL__KEYS has several keys, so "
                 "name the first one that was in use; ids of cases' links and marks of reviewers derive from it"
             )
         if self.root and self.root not in self.keys:
@@ -287,6 +287,24 @@ class Settings(BaseSettings):
     web: Web = Web()
     gateway: Gateway = Gateway()
     stack: Stack = Stack()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the library's words
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keys that seal are the environment's alone, if it has any: one that was taken away there does not come back from the file."""
+
+        def file() -> dict[str, Any]:
+            said = dotenv_settings()
+            is_replaced = env_settings().get("seal", {}).get("keys")
+            return {name: branch for name, branch in said.items() if name != "seal" or not is_replaced}
+
+        return init_settings, env_settings, cast("PydanticBaseSettingsSource", file), file_secret_settings
 
 
 def environment(settings: Settings) -> dict[str, str]:

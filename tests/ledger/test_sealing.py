@@ -1,14 +1,16 @@
 """Sealing: deterministic, bound to what it is about, rotatable; weak keys are refused."""
 
 import base64
+import json
 from hashlib import sha256
+from pathlib import Path
 from random import Random
 
 import pytest
 from pydantic import ValidationError
 
 from pipeline.sealing import CannotOpen, Sealer
-from pipeline.settings import Seal
+from pipeline.settings import Seal, load
 from pipeline.weak_keys import weakness
 
 OLD, NEW, NEXT = (base64.b64encode(sha256(name).digest()).decode() for name in (b"old", b"new", b"next"))
@@ -68,6 +70,27 @@ def test_several_keys_need_a_root_and_a_root_needs_its_key() -> None:
 def test_what_is_not_sealed_by_us_does_not_open(text: str) -> None:
     with pytest.raises(CannotOpen):
         Sealer(ring("a", a=OLD)).open(text)
+
+
+@pytest.fixture
+def stack_of_k1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the settings of a running stack, which seals with k1."""
+    keys = json.dumps({"k1": OLD})
+    (tmp_path / "env").write_text(f"HCP_SEAL__CURRENT='k1'\nHCP_SEAL__KEYS='{keys}'\nHCP_WORKER__SLOTS='3'\n")
+    monkeypatch.setenv("HCP_STACK__DATA_DIR", str(tmp_path))
+
+
+@pytest.mark.usefixtures("stack_of_k1")
+def test_keys_of_the_environment_replace_those_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (list(load().seal.keys), load().worker.slots) == (["k1"], 3)
+    monkeypatch.setenv("HCP_SEAL__KEYS", json.dumps({"k2": NEW, "k3": NEXT}))
+    monkeypatch.setenv("HCP_SEAL__CURRENT", "k3")
+    with pytest.raises(ValidationError, match="HCP_SEAL__ROOT is missing"):
+        load()
+    monkeypatch.setenv("HCP_SEAL__ROOT", "k2")
+    seal = load().seal
+    assert (list(seal.keys), seal.current, seal.root_id) == (["k2", "k3"], "k3", "k2")
+    assert load().worker.slots == 3
 
 
 def in_base64(key: bytes) -> str:
