@@ -38,7 +38,9 @@ def write(cursor: Cursor, changes: Changes, stripe: int) -> None:
 def _services(cursor: Cursor, dossiers: Iterable[Change]) -> None:
     cased = [change for change in dossiers if change.dossier.key.case_no]
     later = [service_row(change) for change in cased if not change.new]
-    copy_rows(cursor, tables.service, SERVICE_COLUMNS, (service_row(change) for change in cased if change.new))
+    copy_rows(
+        cursor, tables.service, SERVICE_COLUMNS, (service_row(change) for change in cased if change.new)
+    )
     update(
         cursor, tables.service, _SERVICE_KEY, [dict(zip(SERVICE_COLUMNS, row, strict=True)) for row in later]
     )
