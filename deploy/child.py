@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -110,10 +111,12 @@ def end_leftovers(folder: Path, program: str, signal_number: int, seconds: float
     """
     left = [one for one in psutil.process_iter(["name", "cwd"]) if _runs_in(one, folder, program)]
     for one in left:
-        one.send_signal(signal_number)
+        with suppress(psutil.NoSuchProcess):  # a server's own processes end with it
+            one.send_signal(signal_number)
     _, stubborn = psutil.wait_procs(left, timeout=seconds)
     for one in stubborn:
-        one.kill()
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
     psutil.wait_procs(stubborn, timeout=seconds)
     return [one.pid for one in left]
 

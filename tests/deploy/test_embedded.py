@@ -1,12 +1,17 @@
 """The two servers alone: they start in a new folder of any name, keep their data, and survive being killed."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from deploy.child import end_leftovers
 from deploy.embedded.jars import fetch_jars
 from deploy.embedded.kafka import Kafka
 from deploy.embedded.postgres import Postgres
@@ -94,6 +99,17 @@ def test_a_server_left_running_in_the_folder_is_ended_first(database: Postgres, 
         assert not database.child.running
     finally:
         second.stop()
+
+
+def test_what_ends_while_the_leftovers_are_ended_is_no_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processes of a PostgreSQL are called like it and end with it, between the look at them and the signal."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        one = psutil.Process(process.pid)
+        one.info = {"name": "postgres", "cwd": str(folder)}
+    monkeypatch.setattr(psutil, "process_iter", lambda _: [one])
+    assert end_leftovers(folder, "postgres", signal.SIGINT) == [process.pid]
 
 
 def test_a_pid_file_that_names_another_process_does_not_stop_postgres(
