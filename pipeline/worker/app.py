@@ -25,6 +25,7 @@ from pipeline.ledger import components
 from pipeline.ledger.engine import engine
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.positions import TopicPartition
+from pipeline.ledger.stuck import end_stuck
 from pipeline.ledger.sweep import sweep
 from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
@@ -184,6 +185,9 @@ class Worker:
         error = anew or self.folding.last_error or self.relay.last_error
         with self.ledger.begin() as connection:
             components.beat(connection, self.name, "blocked" if anew else "running", error)
+            stuck = end_stuck(connection)
+        if stuck:
+            log.warning("stopped_workers_ended", extra={"sessions": stuck})
 
     async def _commit(self) -> None:
         """Tell Kafka how far we are, for the eyes of its own tools; nothing here reads it."""
