@@ -2,7 +2,6 @@
 
 import time
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from psycopg2.errors import OperationalError as PgError
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine, text
 
+from pipeline.clock import utc_now
 from pipeline.ledger import tables
 from pipeline.ledger.engine import transaction
 from pipeline.ledger.failures import Stop
@@ -123,7 +123,7 @@ def lock(cursor: Cursor) -> None:
 
 def _exchange(cursor: Cursor, settings: Settings, replay: Replay, by: str, why: str) -> Accepted:
     before, after = settings.database.ledger_schema, replay.schema
-    kept_as = f"{before}_until_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+    kept_as = f"{before}_until_{utc_now():%Y%m%d_%H%M%S_%f}"
     _fold_rest(cursor, settings, replay)
     _demand_level(cursor, before, after)
     news = telling.rows(cursor, before, after)
