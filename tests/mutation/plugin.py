@@ -22,3 +22,8 @@ def pytest_runtest_setup() -> None:
             forget = getattr(member, "cache_clear", None)
             if callable(forget):
                 forget()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Single stories first: most mutants are killed before a history has to be made up."""
+    items.sort(key=lambda item: hasattr(getattr(item, "obj", None), "hypothesis"))
