@@ -48,11 +48,12 @@ bench: $(VENV)/.installed-test  ## measures, in one run, against the ceiling
 faults: $(VENV)/.installed-test  ## 200 faults under load on real servers; then the ledger against the model
 	@$(BIN)/python -m tests.faults
 
-mutants: $(VENV)/.installed-test  ## changes the rules a little, hundreds of times; the tests must notice (long)
+mutants: $(VENV)/.installed-test  ## changes the rules and the fold a little, thousands of times; the tests must notice (hours)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
 	@$(BIN)/mutmut run
 	@$(BIN)/mutmut results
 	@$(BIN)/python -m tests.mutation.decorated
+	@$(BIN)/python -m tests.mutation.fold
 
 clean:  ## stops what runs here and removes its data
 	@test ! -x $(BIN)/hcp || $(BIN)/hcp down --quiet

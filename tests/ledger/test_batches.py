@@ -187,6 +187,17 @@ def test_what_is_written_of_a_portion_beside_its_events(book: Ledger) -> None:  
     assert bytes(value) == bytes(book.ask("select value from dead_letter")[0][0])
 
 
+def test_what_is_no_event_is_counted_over_all_portions_of_a_partition(book: Ledger) -> None:  # noqa: F811
+    portions = [
+        Portion(Stream.REVIEW, "review", 0, n, n + 2, [
+            Record(n, NOW_MS, b"k", (), None), Record(n + 1, NOW_MS, b"k", (), b"{")
+        ])
+        for n in (0, 2)
+    ]  # fmt: skip
+    book.fold(*portions)
+    assert book.ask(POSITIONS) == [("review", 0, 4, 4, 0, 2, 2)]
+
+
 def test_a_replay_tells_nobody(book: Ledger) -> None:  # noqa: F811
     events = [review("A", 1), {"event_id": "unreadable"}]
     book.folder.tells = False

@@ -67,7 +67,12 @@ def test_a_review_arrives_with_all_that_the_ledger_keeps_of_it() -> None:
     assert (arrival.entry.event_id, arrival.entry.digest) == ("e1", digest(event))
     assert (arrival.entry.received_at, arrival.entry.place) == (APPENDED, Place("t", 2, OFFSET))
     assert (arrival.entry.flags, arrival.entry.sent_digest) == ((), None)
-    assert (got.dead, got.skipped) == ([], 0)
+    assert (got.dead, got.skipped, got.portion.topic) == ([], 0, "t")
+
+
+def test_a_review_without_a_case_goes_by_its_event() -> None:
+    (arrival,) = decoded(review(None, event_id="e1", submitted_at=EARLY)).arrivals
+    assert arrival.key == Key("", 1, "e1")
 
 
 def test_a_case_arrives_with_what_inspection_finds_in_the_order_of_flags() -> None:

@@ -21,7 +21,8 @@ from tests.mutation.changes import Whole, mutants
 
 ROOT = Path(__file__).parents[2]
 TREES = ("schemas", "pipeline", "producers", "consumers", "deploy", "tests", "pyproject.toml")
-OPTIONS = ("-x", "--hypothesis-profile=mutants", "-p", "tests.mutation.plugin")
+PLUGINS = ("tests.mutation.plugin", "no:cacheprovider", "no:schemathesis", "no:xdist")
+OPTIONS = ("-x", "--hypothesis-profile=mutants", *(word for plugin in PLUGINS for word in ("-p", plugin)))
 PRELOADED = ("alembic.command", "kafka", "psycopg2", "pydantic_settings", "sqlalchemy.dialects.postgresql")
 """What a fork need not load again; none of it loads anything of ours."""
 SLOWER, MORE_SECONDS = 5, 30
