@@ -1,5 +1,8 @@
 """What the ledger gives back of a dossier is what was folded into it: every field, of what was asked for and nothing else."""
 
+import json
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,9 +35,9 @@ REVIEW = review(
 )  # fmt: skip
 
 
-def hold_all(book: Ledger, *keys: Key, trust_counts: bool = True) -> dict[Key, Dossier]:  # noqa: F811
+def hold_all(book: Ledger, *keys: Key, **options: bool) -> dict[Key, Dossier]:  # noqa: F811
     with book.connection.cursor() as cursor:
-        held = hold(cursor, keys, trust_counts=trust_counts)
+        held = hold(cursor, keys, **options)
     book.connection.rollback()
     return held
 
@@ -103,6 +106,56 @@ def test_versions_come_back_whole_whichever_holds(book: Ledger) -> None:  # noqa
         "select event_id, event::text like '%received_at%' or event::text like '%failed%' from case_version"
     )
     assert sorted(book.ask(versions)) == [("c0", False), ("c1", False), ("c2", False)]
+
+
+@pytest.fixture
+def machine_in_the_county() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("machine_in_the_county")
+def test_a_version_is_the_same_whether_it_held_for_a_while_or_never(book: Ledger) -> None:  # noqa: F811
+    """Also where its sender's clock, or the machine's, stands in another zone than the ledger."""
+    at = "2026-11-02T08:00:00+08:00"
+    older = CASE | {
+        "served_at": at,
+        "accepted_at": at,
+        "promised_at": at,
+        "failed_rules": ["material_missing"],
+    }
+    plain = {name: value for name, value in older.items() if name != "accepted_at"} | {"event_id": "c0"}
+    newer = CASE | {"event_id": "c2", "received_at": "2026-11-04T00:00:00Z"}
+    kept_as = []
+    for order in ([older, plain, newer], [newer, plain, older]):
+        book.clear()
+        for n, event in enumerate(order):
+            book.fold(portion_of(Stream.CASE, n, event))
+        kept_as.append(book.ask("select event_id, event::text from case_version order by event_id"))
+    assert kept_as[0] == kept_as[1]
+    events = [json.loads(event) for _, event in kept_as[0]]
+    assert [event.get("accepted_at") for event in events] == [None, "2026-11-02T00:00:00Z"]
+    assert {event["served_at"] for event in events} == {"2026-11-02T00:00:00Z"}
+    assert all({"received_at", "promised_at", "failed_rules"}.isdisjoint(event) for event in events)
+
+
+def test_an_earlier_copy_of_a_review_without_a_case_takes_its_place(book: Ledger) -> None:  # noqa: F811
+    late, early = (
+        review(
+            None,
+            4,
+            event_id="x",
+            submitted_at="2026-11-02T01:00:00Z",
+            received_at=f"2026-11-03T0{hour}:00:00Z",
+        )
+        for hour in (3, 2)
+    )
+    book.fold(portion_of(Stream.REVIEW, 0, late))
+    made = folded(book, portion_of(Stream.REVIEW, 1, early))
+    assert alike(hold_all(book, Key("", 1, "x")), made)
 
 
 def test_an_earlier_copy_replaces_all_that_a_copy_can_change(book: Ledger) -> None:  # noqa: F811
