@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from psycopg2.errors import LockNotAvailable
 
 from pipeline.ledger.engine import transaction
 from pipeline.ledger.positions import MadeAnew, Position, adopt, advance, lock, read, reconcile
@@ -108,6 +109,18 @@ def test_a_position_that_came_while_the_log_was_read_is_not_judged_by_it(book: L
 
     with transaction(book.pool) as cursor:
         assert reconcile(cursor, {("t", 0)}, meanwhile) == ({("t", 0): 10}, [])
+
+
+def test_a_locked_position_is_nobody_elses_and_reading_one_waits_for_nobody(book: Ledger) -> None:
+    look(book, mark(0, 0, 99), mark(1, 0, 99))
+    with transaction(book.pool) as ours, transaction(book.pool) as theirs:
+        lock(ours, [("t", 0)])
+        assert read(theirs, [("t", 0)]) == read(ours, [("t", 0)])
+        assert lock(theirs, [("t", 1)]).keys() == {("t", 1)}
+        theirs.execute("set local lock_timeout = '50ms'")
+        with pytest.raises(LockNotAvailable):
+            lock(theirs, [("t", 0)])
+        theirs.connection.rollback()
 
 
 def test_what_was_made_anew_is_told_with_what_to_do() -> None:
