@@ -172,6 +172,11 @@ def test_an_orphan_is_held_without_a_case(book: Ledger) -> None:  # noqa: F811
     held = hold_all(book, Key("A", 7))
     assert alike(held, made)
     assert held[Key("A", 7)].cases == []
+    nothing = (
+        "item_code || item_name || dept_code || area_code || hall_code || window_code || staff_id || source"
+    )
+    row = book.ask(f"select placeholder, {nothing}, handling_mode, event_id, served_at, flags from service")
+    assert row == [(True, "", "", None, None, [])], "no text of a case that nobody sent"
 
 
 def test_a_review_without_a_case_is_held_by_its_event(book: Ledger) -> None:  # noqa: F811
