@@ -31,7 +31,7 @@ from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from pipeline.worker.folding import Folding
 from pipeline.worker.relay import Relay
-from pipeline.worker.slot import Slot
+from pipeline.worker.slot import SESSION_SECONDS, Slot
 from pipeline.worker.transport import Transport
 from pipeline.worker.watch import Watch
 from schemas.topics import INPUTS
@@ -277,7 +277,7 @@ def faust_app(settings: Settings, instance: str) -> Any:
         consumer_group_instance_id=instance,
         consumer_auto_offset_reset="earliest",
         broker_max_poll_records=settings.worker.batch_records,
-        broker_session_timeout=10,
+        broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=3,
         broker_rebalance_timeout=15,
         stream_buffer_maxsize=4,
