@@ -116,11 +116,11 @@ def _come_back(arena: Arena, since: float) -> float:
 
     Raises Wrong.
     """
-    before, moved, ends = dict(arena.feeder.ends), set[tuple[str, int]](), len(arena.crew.ends)
+    first, moved, ends = arena.feeder.mark(), set[tuple[str, int]](), len(arena.crew.ends)
     arena.feeder.burst(BURST)
     while len(moved) < PARTITIONS:
         time.sleep(LOOK_SECONDS)
-        moved |= {at for at, offset in _positions(arena).items() if offset > before.get(at, 0)}
+        moved |= {at for at, offset in _positions(arena).items() if offset > first.get(at, offset)}
         if time.monotonic() - since > STILL_SECONDS:
             raise Wrong(f"{PARTITIONS - len(moved)} partitions stand still for {STILL_SECONDS:.0f} s")
         if len(arena.crew.ends) - ends > SUDDEN_ENDS:
