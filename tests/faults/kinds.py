@@ -7,14 +7,13 @@ length was ours to choose.
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from kafka import TopicPartition as Partition
 
 from pipeline import log
 from tests.faults.arena import Arena
+from tests.faults.disk import fill
 from tests.wait import wait_for
 
 Fault = Callable[[Arena, float], Iterator[float]]
@@ -143,7 +142,7 @@ def kafka_half_open(arena: Arena, _: float) -> Iterator[float]:
 
 def disk_full(arena: Arena, chance: float) -> Iterator[float]:
     """No room left for the database, for a moment; where it has no disk of its own, every insert says so."""
-    heal = _fill(arena.folder / "postgres" / "ballast") if arena.own_disk else _refuse(arena)
+    heal = fill(arena.folder / "postgres" / "ballast") if arena.own_disks else _refuse(arena)
     arena.feeder.burst(1_000)
     time.sleep(1 + chance)
     heal()
@@ -153,14 +152,6 @@ def disk_full(arena: Arena, chance: float) -> Iterator[float]:
     ):  # it gave up: there was no room for its log
         arena.start_postgres()
     yield began
-
-
-def _fill(ballast: Path) -> Callable[[], None]:
-    """To the last block, while the server goes on writing."""
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(1 << 20))
-    return ballast.unlink
 
 
 def _refuse(arena: Arena) -> Callable[[], None]:
