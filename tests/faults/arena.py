@@ -23,13 +23,15 @@ from tests.conftest import CACHE, PASSWORD, SEAL_KEY
 from tests.faults.clock import Clock
 from tests.faults.crew import RESTART_SECONDS, Crew
 from tests.faults.disk import own_mounts, small_disk
+from tests.faults.hall import Hall
 from tests.faults.load import Feeder
 from tests.faults.proxy import Proxy
+from tests.faults.twins import Twin
 from tests.faults.witness import Witness
 from tests.harness import System
 from tests.wait import wait_for
 
-DISKS = {"postgres": 2 << 30}
+DISKS = {"postgres": 2 << 30, "spool": 64 << 20}
 """Bytes of memory by folder, and only what is used of them."""
 RATE = 100
 """Events a second in the background: every partition gets several a second, so that its return is seen."""
@@ -54,10 +56,11 @@ class ProxiedKafka(Kafka):
 
 
 class Arena:
-    """`system` talks to the servers directly, the workers of `crew` through `to_postgres` and `to_kafka`."""
+    """`system` talks to the servers directly, the workers of `crew` and the gateway of `hall` through `to_postgres` and `to_kafka`."""
 
-    def __init__(self, folder: Path, seed: int, twin: str = "") -> None:
-        self.folder, self.seed, self._twin = folder, seed, twin
+    def __init__(self, folder: Path, seed: int, twin: Twin | None = None) -> None:
+        self.folder, self.seed = folder, seed
+        self._code = {twin.process: twin.code} if twin else {}
         self.to_postgres, self.to_kafka = Proxy(), Proxy()
         self.postgres = Postgres(folder / "postgres", PASSWORD)
         self.kafka = ProxiedKafka(folder / "kafka", CACHE, self.to_kafka)
@@ -85,11 +88,14 @@ class Arena:
         self._stack.callback(outer.close)
         self.clock = Clock(self.folder)
         self._stack.callback(self.clock.close)
-        self.crew = Crew(outer, self.clock, self._twin)
+        self.crew = Crew(outer, self.clock, self._code.get("worker", ""))
         self.feeder = Feeder(self.settings.kafka, self.seed, RATE)
         self.witness = Witness(self.settings.kafka)
+        self.hall = Hall(self.system, outer.settings, self._code.get("gateway", ""), own_disk=self.own_disks)
+        self._stack.callback(self.hall.close)
         self.crew.start(2)
         self._stack.callback(self.crew.close)
+        self.hall.start()
         self.feeder.start()
 
     def close(self) -> None:

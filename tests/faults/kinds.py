@@ -165,6 +165,20 @@ def _refuse(arena: Arena) -> Callable[[], None]:
     return partial(arena.system.tell, "drop function ledger.full_disk cascade")
 
 
+def spool_full(arena: Arena, chance: float) -> Iterator[float]:
+    """No room left for what the gateway takes, for a moment; then, until the ledger has an event that it took afterwards."""
+    arena.hall.follow()  # what an outage of Kafka left in the spool is gone: the next return is this fault's own
+    before, heal = len(arena.hall.turned_away), arena.hall.fill_disk()
+    time.sleep(1 + chance)
+    turned_away = len(arena.hall.turned_away) - before
+    heal()
+    began = time.monotonic()
+    arena.hall.follow()
+    if not turned_away:
+        arena.hall.wrong["the spool's disk was full, and the gateway turned nobody away"] += 1
+    yield began
+
+
 def restored(arena: Arena, _: float) -> Iterator[float]:
     """The database of some faults ago is put in place of today's; a new backup is taken afterwards."""
     arena.restore()
@@ -194,16 +208,17 @@ KINDS: dict[str, tuple[Fault, int]] = {
     "zombie": (zombie, 8),
     "nap": (nap, 10),
     "join": (join, 7),
-    "postgres-killed": (postgres_killed, 18),
+    "postgres-killed": (postgres_killed, 17),
     "kafka-killed": (kafka_killed, 9),
-    "sessions-ended": (sessions_ended, 14),
-    "postgres-cut": (postgres_cut, 16),
-    "kafka-cut": (kafka_cut, 12),
+    "sessions-ended": (sessions_ended, 13),
+    "postgres-cut": (postgres_cut, 14),
+    "kafka-cut": (kafka_cut, 11),
     "postgres-slow": (postgres_slow, 10),
     "kafka-slow": (kafka_slow, 8),
     "postgres-half-open": (postgres_half_open, 8),
     "kafka-half-open": (kafka_half_open, 6),
     "disk-full": (disk_full, 7),
+    "spool-full": (spool_full, 5),
     "restored": (restored, 7),
     "head-cut": (head_cut, 6),
     "clock-jumps": (clock_jumps, 6),

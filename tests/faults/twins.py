@@ -1,10 +1,10 @@
-"""The broken twins: each takes one guard out of the workers, and the run that provokes it must go red.
+"""The broken twins: each takes one guard out of the workers or the gateway, and the run that provokes it must go red.
 
-The code runs in a worker process before it starts. A pause between two steps stands for a slow disk: it makes the moment in
+The code runs in their process before it starts. A pause between two steps stands for a slow disk: it makes the moment in
 which a fault has to come wide enough to be met.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Twin(NamedTuple):
@@ -15,6 +15,8 @@ class Twin(NamedTuple):
     shown_by: tuple[str, ...]
     said: str
     """What the verdict then says, among other things."""
+    process: Literal["worker", "gateway"] = "worker"
+    """Whose code it is."""
 
 
 _BLIND = """
