@@ -113,6 +113,19 @@ _COUNTER = """
         time.sleep(0.3)
     write._counters = aside
 """
+_TOLD_ALL_THE_SAME = """
+    from pipeline.clock import utc_now
+    from producers.gateway.landing import Reply
+    from producers.spool.errors import SpoolFull
+    from producers.spool.record import Appended
+    refuse = Reply.set_exception
+    def tell(self, error):
+        if isinstance(error, SpoolFull):
+            self.set_result(Appended(True, utc_now()))
+        else:
+            refuse(self, error)
+    Reply.set_exception = tell
+"""
 
 TWINS: dict[str, Twin] = {
     "position": Twin(
@@ -139,5 +152,12 @@ TWINS: dict[str, Twin] = {
         _COUNTER,
         ("kill", "sessions-ended"),
         "a counter is not what the rows say",
+    ),
+    "no-room": Twin(
+        "the refusal of what finds no room: it is told 202 and dropped",
+        _TOLD_ALL_THE_SAME,
+        ("spool-full",),
+        "events taken by the gateway",
+        process="gateway",
     ),
 }
