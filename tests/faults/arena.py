@@ -193,12 +193,17 @@ class Arena:
                 said = admin.describe_groups([group])[group]
         except KafkaError:
             return False
-        slots = self.system.one(
-            "select count(*) from pg_locks where locktype = 'advisory' and classid = :c", c=SLOTS
-        )
+        slots = len(self.slot_sessions())
         assigned = [member["member_assignment"] for member in said["members"]]
         here = len(self.crew.numbers)
         return said["group_state"] == "Stable" and all(assigned) and len(assigned) == slots == here
+
+    def slot_sessions(self) -> set[int]:
+        """The database's processes in whose sessions workers hold their slots, dead ones among them."""
+        rows = self.system.ask(
+            "select pid from pg_locks where locktype = 'advisory' and classid = :c", c=SLOTS
+        )
+        return {pid for (pid,) in rows}
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Where the ledger stands, by topic and partition. Raises SQLAlchemy's errors while it is away."""

@@ -12,14 +12,13 @@ from functools import partial
 from kafka import TopicPartition as Partition
 
 from pipeline import log
+from pipeline.worker.slot import SESSION_SECONDS
 from tests.faults.arena import Arena
 from tests.faults.disk import fill
 from tests.wait import wait_for
 
 Fault = Callable[[Arena, float], Iterator[float]]
 """A fault; the second argument, in [0, 1), is its share of chance: which worker, how long."""
-SESSION_SECONDS = 10.0
-"""After so long without a heartbeat a worker is taken for dead (`broker_session_timeout`)."""
 TAKE_OVER_SECONDS = 60.0
 
 
@@ -129,9 +128,14 @@ def kafka_slow(arena: Arena, chance: float) -> Iterator[float]:
 
 
 def postgres_half_open(arena: Arena, _: float) -> Iterator[float]:
-    """The connections to the database are gone, and nobody was told."""
+    """The connections to the database are gone, and nobody was told.
+
+    Over when no slot hangs on a dead session any more: a worker that was killed before that could not have its own back.
+    """
+    dead = arena.slot_sessions()
     arena.to_postgres.vanish()
     yield time.monotonic()
+    wait_for(lambda: dead.isdisjoint(arena.slot_sessions()), TAKE_OVER_SECONDS, "the dead sessions to end")
 
 
 def kafka_half_open(arena: Arena, _: float) -> Iterator[float]:
