@@ -17,6 +17,8 @@ from producers.qr.sms.webhook import Message, NotTaken, post
 TEXT = "【眉县政务服务】您办理的业务已有结果，请您评价：{url}"
 FIRST_SECONDS, MOST_SECONDS = 5.0, 600.0
 """After a failed try, and doubled after each further one up to the most."""
+DOUBLINGS = 7
+"""Beyond the most: 5 s * 2**7 = 640 s. A message may be tried for a year, and 2**1024 is no float."""
 A_ROUND = 50
 IDLE_SECONDS = 5.0
 
@@ -86,6 +88,9 @@ class Outbox:
             except sqlite3.Error as error:
                 log.warning("sms_store_failed", extra={"error": type(error).__name__})
                 taken = 0
+            except Exception:  # a defect must not keep every message back for good
+                log.exception("failed", extra={"task": "sms"})
+                taken = 0
             if not taken:
                 self._more.wait(IDLE_SECONDS)
 
@@ -94,11 +99,19 @@ class Outbox:
             opened = self._sealer.open(one.sealed, "sms", one.token_id)
             self._hand_over(self._webhook, msgspec.json.decode(opened, type=Message))
         except (NotTaken, CannotOpen) as error:
-            log.warning("sms_not_taken", extra={"why": str(error), "tries": one.tries + 1})
-            self._store.failed(one.token_id, now + min(FIRST_SECONDS * 2**one.tries, MOST_SECONDS))
+            self._failed(one, now, str(error))
+            return False
+        except Exception as error:  # noqa: BLE001  one message must not keep the others back; what it says may be a number
+            self._failed(one, now, type(error).__name__)
             return False
         self._store.sent(one.token_id)
         return True
+
+    def _failed(self, one: Due, now: float, why: str) -> None:
+        """Later again."""
+        log.warning("sms_not_taken", extra={"why": why, "tries": one.tries + 1})
+        wait = FIRST_SECONDS * 2 ** min(one.tries, DOUBLINGS)
+        self._store.failed(one.token_id, now + min(wait, MOST_SECONDS))
 
     def _now(self) -> float:
         return self._clock().timestamp()

@@ -1,6 +1,7 @@
 """Text messages: handed over once the webhook takes them, tried again until then, forgotten when their link expires."""
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.sealing import Sealer
+from producers.gateway.logs import Lines
 from producers.qr.sms.outbox import FIRST_SECONDS, MOST_SECONDS, Outbox
 from producers.qr.sms.store import FILE
 from producers.qr.sms.webhook import Message, NotTaken, post
@@ -28,10 +30,13 @@ class Hook:
     def __init__(self) -> None:
         self.taken: list[Message] = []
         self.refuses = False
+        self.stumbles_over: str | None = None
         self.tries = 0
 
     def __call__(self, _: str, message: Message) -> None:
         self.tries += 1
+        if message.id == self.stumbles_over:
+            raise OverflowError(message.phone)
         if self.refuses:
             raise NotTaken("status 503")
         self.taken.append(message)
@@ -89,6 +94,46 @@ def test_it_is_tried_again_later_and_later(outgoing: Post) -> None:
     outgoing.hook.refuses = False
     outgoing.clock.move(seconds=MOST_SECONDS)
     assert outgoing.outbox.hand_over_due() == 1
+
+
+def test_a_message_that_was_tried_for_weeks_waits_no_longer_than_the_others(outgoing: Post) -> None:
+    outgoing.add()
+    outgoing.hook.refuses = True
+    with sqlite3.connect(outgoing.folder / FILE) as connection:
+        connection.execute("update message set tries = 1024")
+    connection.close()
+    assert outgoing.outbox.hand_over_due() == 0
+    outgoing.hook.refuses = False
+    outgoing.clock.move(seconds=MOST_SECONDS)
+    assert outgoing.outbox.hand_over_due() == 1
+
+
+def test_a_message_that_nothing_can_be_done_with_keeps_no_other_back(
+    outgoing: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    outgoing.add("t1")
+    outgoing.add("t2")
+    outgoing.hook.stumbles_over = "t1"
+    assert outgoing.outbox.hand_over_due() == 1
+    assert outgoing.outbox.waiting() == 1
+    (line,) = [Lines().format(record) for record in caplog.records]
+    assert line.endswith("sms_not_taken why=OverflowError tries=1")
+
+
+def test_a_defect_does_not_end_the_thread(outgoing: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = threading.Event()
+
+    def fail(*_: object) -> int:
+        failed.set()
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(outgoing.outbox._store, "forget", fail)
+        outgoing.outbox.start()
+        assert failed.wait(10)
+    outgoing.add()
+    wait_for(lambda: outgoing.hook.taken, 10, "the message")
 
 
 def test_a_restart_goes_on(outgoing: Post) -> None:
