@@ -45,10 +45,10 @@ class Outbox:
         self._thread: threading.Thread | None = None
 
     def add(self, token_id: str, phone: str, url: str, expires: datetime) -> bool:
-        """Keep a message; False if this token's message is kept, or was sent, already. Blocks on the disk."""
-        message = Message(token_id, phone, url, TEXT.format(url=url))
+        """Keep a message, in place of this token's if that is not sent; False if it was sent already. Blocks on the disk."""
+        message = Message(self._id(token_id, phone), phone, url, TEXT.format(url=url))
         sealed = self._sealer.seal(msgspec.json.encode(message), "sms", token_id)
-        added = self._store.add(token_id, sealed, self._now(), expires.timestamp())
+        added = self._store.add(token_id, message.id, sealed, self._now(), expires.timestamp())
         metrics.SMS_WAITING.set(self.waiting())
         self._more.set()
         return added
@@ -104,14 +104,18 @@ class Outbox:
         except Exception as error:  # noqa: BLE001  one message must not keep the others back; what it says may be a number
             self._failed(one, now, type(error).__name__)
             return False
-        self._store.sent(one.token_id)
+        self._store.sent(one)
         return True
 
     def _failed(self, one: Due, now: float, why: str) -> None:
         """Later again."""
         log.warning("sms_not_taken", extra={"why": why, "tries": one.tries + 1})
         wait = FIRST_SECONDS * 2 ** min(one.tries, DOUBLINGS)
-        self._store.failed(one.token_id, now + min(wait, MOST_SECONDS))
+        self._store.failed(one, now + min(wait, MOST_SECONDS))
+
+    def _id(self, token_id: str, phone: str) -> str:
+        """One for each number: whoever takes one message an id still takes that to a corrected number."""
+        return self._sealer.mark(f"{token_id}/{phone}")
 
     def _now(self) -> float:
         return self._clock().timestamp()

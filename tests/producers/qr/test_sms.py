@@ -4,7 +4,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -21,7 +21,7 @@ from producers.qr.sms.webhook import Message, NotTaken, post
 from tests.producers.gateway.house import Clock, settings_in
 from tests.wait import wait_for
 
-PHONE, URL = "13800135678", "https://hcp.example/r/x"
+PHONE, MENDED, URL = "13800135678", "13900135678", "https://hcp.example/r/x"
 
 
 class Hook:
@@ -30,12 +30,14 @@ class Hook:
     def __init__(self) -> None:
         self.taken: list[Message] = []
         self.refuses = False
-        self.stumbles_over: str | None = None
+        self.stumbles_over = ""
+        self.meanwhile: Callable[[], object] = bool
         self.tries = 0
 
     def __call__(self, _: str, message: Message) -> None:
         self.tries += 1
-        if message.id == self.stumbles_over:
+        self.meanwhile()
+        if message.url == self.stumbles_over:
             raise OverflowError(message.phone)
         if self.refuses:
             raise NotTaken("status 503")
@@ -53,8 +55,8 @@ class Post:
     def opened(self) -> Outbox:
         return Outbox(self.folder, "http://127.0.0.1:9", self.sealer, self.clock, self.hook)
 
-    def add(self, name: str = "t1") -> bool:
-        return self.outbox.add(name, PHONE, URL, self.clock() + timedelta(days=1))
+    def add(self, name: str = "t1", phone: str = PHONE) -> bool:
+        return self.outbox.add(name, phone, f"{URL}/{name}", self.clock() + timedelta(days=1))
 
 
 @pytest.fixture
@@ -66,12 +68,53 @@ def outgoing(tmp_path: Path) -> Iterator[Post]:
 
 def test_it_is_handed_over_once(outgoing: Post) -> None:
     assert outgoing.add()
-    assert not outgoing.add()
     assert [outgoing.outbox.hand_over_due(), outgoing.outbox.hand_over_due()] == [1, 0]
     (message,) = outgoing.hook.taken
-    assert (message.id, message.phone, message.url) == ("t1", PHONE, URL)
-    assert URL in message.text
+    assert (message.phone, message.url) == (PHONE, f"{URL}/t1")
+    assert message.url in message.text
     assert not outgoing.add(), "a second invitation for the same service sends no second message"
+    assert outgoing.outbox.waiting() == 0
+
+
+def test_until_it_is_sent_a_corrected_number_takes_its_place(outgoing: Post) -> None:
+    outgoing.add()
+    outgoing.hook.refuses = True
+    outgoing.outbox.hand_over_due()
+    outgoing.hook.refuses = False
+    assert outgoing.add(phone=MENDED)
+    assert outgoing.outbox.waiting() == 1
+    assert outgoing.outbox.hand_over_due() == 1, "it does not wait as the wrong one had to"
+    assert [message.phone for message in outgoing.hook.taken] == [MENDED]
+    assert not outgoing.add(), "a citizen gets one message"
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_number_that_is_corrected_while_the_wrong_one_is_tried_is_not_lost(
+    outgoing: Post, refuses: bool
+) -> None:
+    outgoing.add()
+    outgoing.hook.refuses = refuses
+    outgoing.hook.meanwhile = lambda: outgoing.add(phone=MENDED)
+    outgoing.outbox.hand_over_due()
+    outgoing.hook.refuses, outgoing.hook.meanwhile = False, bool
+    assert outgoing.outbox.hand_over_due() == 1
+    assert outgoing.hook.taken[-1].phone == MENDED
+
+
+def test_an_invitation_that_comes_again_while_its_message_is_sent_sends_no_second_one(outgoing: Post) -> None:
+    outgoing.add()
+    outgoing.hook.meanwhile = outgoing.add
+    assert [outgoing.outbox.hand_over_due(), outgoing.outbox.hand_over_due()] == [1, 0]
+
+
+def test_a_file_of_an_earlier_version_is_read(outgoing: Post) -> None:
+    outgoing.add()
+    outgoing.outbox.stop()
+    with sqlite3.connect(outgoing.folder / FILE) as connection:
+        connection.execute("alter table message drop column id")
+    connection.close()
+    outgoing.outbox = outgoing.opened()
+    assert outgoing.outbox.hand_over_due() == 1
     assert outgoing.outbox.waiting() == 0
 
 
@@ -114,7 +157,7 @@ def test_a_message_that_nothing_can_be_done_with_keeps_no_other_back(
     caplog.set_level(logging.DEBUG)
     outgoing.add("t1")
     outgoing.add("t2")
-    outgoing.hook.stumbles_over = "t1"
+    outgoing.hook.stumbles_over = f"{URL}/t1"
     assert outgoing.outbox.hand_over_due() == 1
     assert outgoing.outbox.waiting() == 1
     (line,) = [Lines().format(record) for record in caplog.records]
