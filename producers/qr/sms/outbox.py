@@ -12,7 +12,7 @@ import msgspec
 from pipeline import metrics
 from pipeline.sealing import CannotOpen, Sealer
 from producers.qr.sms.store import Due, Store
-from producers.qr.sms.webhook import Message, NotTaken, post
+from producers.qr.sms.webhook import Message, NotTaken, Refused, post
 
 TEXT = "【眉县政务服务】您办理的业务已有结果，请您评价：{url}"
 FIRST_SECONDS, MOST_SECONDS = 5.0, 600.0
@@ -49,12 +49,12 @@ class Outbox:
         message = Message(self._id(token_id, phone), phone, url, TEXT.format(url=url))
         sealed = self._sealer.seal(msgspec.json.encode(message), "sms", token_id)
         added = self._store.add(token_id, message.id, sealed, self._now(), expires.timestamp())
-        metrics.SMS_WAITING.set(self.waiting())
+        self._measure()
         self._more.set()
         return added
 
     def waiting(self) -> int:
-        """How many are not handed over."""
+        """How many are to be handed over yet."""
         return self._store.waiting()
 
     def start(self) -> None:
@@ -77,7 +77,7 @@ class Outbox:
             log.warning("sms_expired", extra={"count": given_up})
         due = self._store.due(now, A_ROUND)
         taken = sum(self._try(one, now) for one in due if not self._stopping.is_set())
-        metrics.SMS_WAITING.set(self.waiting())
+        self._measure()
         return taken
 
     def _run(self) -> None:
@@ -98,6 +98,10 @@ class Outbox:
         try:
             opened = self._sealer.open(one.sealed, "sms", one.token_id)
             self._hand_over(self._webhook, msgspec.json.decode(opened, type=Message))
+        except Refused as error:
+            log.warning("sms_refused", extra={"why": str(error), "tries": one.tries + 1})
+            self._store.refuse(one, str(error))
+            return False
         except (NotTaken, CannotOpen) as error:
             self._failed(one, now, str(error))
             return False
@@ -106,6 +110,10 @@ class Outbox:
             return False
         self._store.sent(one)
         return True
+
+    def _measure(self) -> None:
+        metrics.SMS_WAITING.set(self.waiting())
+        metrics.SMS_REFUSED.set(sum(self._store.refused().values()))
 
     def _failed(self, one: Due, now: float, why: str) -> None:
         """Later again."""

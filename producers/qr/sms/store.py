@@ -13,14 +13,15 @@ create table if not exists message (
     token_id text primary key, sealed text not null, tries integer not null default 0,
     next_at real not null, until real not null) without rowid
 """
-"""`sealed` is empty once it is sent; the row stays until `until`, so that a second invitation sends no second message."""
-
-_LATER = {"id": "text not null default ''"}
+"""`sealed` is empty once it is sent; the row stays until `until`, so that a second invitation sends no second message.
+`refused` says why it is not tried again."""
+_LATER = dict.fromkeys(("id", "refused"), "text not null default ''")
 """Columns that a file of an earlier version does not have."""
 _ADD = """
 insert into message (token_id, id, sealed, next_at, until) values (?, ?, ?, ?, ?)
 on conflict (token_id) do update
-set id = excluded.id, sealed = excluded.sealed, tries = 0, next_at = excluded.next_at, until = excluded.until
+set id = excluded.id, sealed = excluded.sealed, tries = 0, next_at = excluded.next_at, until = excluded.until,
+    refused = ''
 where message.sealed <> ''
 """
 
@@ -57,7 +58,7 @@ class Store:
         """What may be tried now, the longest waiting first."""
         with self._one() as connection:
             rows = connection.execute(
-                "select token_id, id, sealed, tries from message where sealed <> '' and next_at <= ? and until > ?"
+                "select token_id, id, sealed, tries from message where sealed <> '' and refused = '' and next_at <= ? and until > ?"
                 " order by next_at limit ?",
                 (now, now, limit),
             )
@@ -71,19 +72,38 @@ class Store:
         """Try it again then, in Unix seconds."""
         self._change("tries = tries + 1, next_at = ?", one, next_at)
 
+    def refuse(self, one: Due, why: str) -> None:
+        """Try it no more."""
+        self._change("refused = ?", one, why)
+
+    def retry(self) -> int:
+        """Try everything again that was refused, from now on; returns how many."""
+        with self._one() as connection:
+            again = "update message set refused = '', tries = 0, next_at = 0 where refused <> ''"
+            return connection.execute(again).rowcount
+
     def forget(self, now: float) -> int:
-        """Delete those whose time is over; returns how many of them were never sent."""
+        """Delete those whose time is over; returns how many of them were neither sent nor refused."""
         with self._one() as connection:
             rows = connection.execute(
-                "delete from message where until <= ? returning sealed", (now,)
+                "delete from message where until <= ? returning sealed <> '' and refused = ''", (now,)
             ).fetchall()
-            return sum(1 for (sealed,) in rows if sealed)
+            return sum(waited for (waited,) in rows)
 
     def waiting(self) -> int:
-        """How many are not sent."""
+        """How many will be tried again."""
         with self._one() as connection:
-            (count,) = connection.execute("select count(*) from message where sealed <> ''").fetchone()
+            asked = "select count(*) from message where sealed <> '' and refused = ''"
+            (count,) = connection.execute(asked).fetchone()
             return int(count)
+
+    def refused(self) -> dict[str, int]:
+        """Why → how many are tried no more for that."""
+        with self._one() as connection:
+            asked = (
+                "select refused, count(*) from message where refused <> '' group by refused order by refused"
+            )
+            return dict(connection.execute(asked).fetchall())
 
     def close(self) -> None:
         """Close the file."""

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
+from typer.testing import CliRunner
 
 from pipeline.sealing import Sealer
+from producers.cli import app
+from producers.errors import InputError
 from producers.gateway.logs import Lines
 from producers.qr.sms.outbox import FIRST_SECONDS, MOST_SECONDS, Outbox
 from producers.qr.sms.store import FILE
-from producers.qr.sms.webhook import Message, NotTaken, post
+from producers.qr.sms.webhook import Message, NotTaken, Refused, post
 from tests.producers.gateway.house import Clock, settings_in
 from tests.wait import wait_for
 
@@ -30,6 +34,7 @@ class Hook:
     def __init__(self) -> None:
         self.taken: list[Message] = []
         self.refuses = False
+        self.refusal: Exception = NotTaken("status 503")
         self.stumbles_over = ""
         self.meanwhile: Callable[[], object] = bool
         self.tries = 0
@@ -40,7 +45,7 @@ class Hook:
         if message.url == self.stumbles_over:
             raise OverflowError(message.phone)
         if self.refuses:
-            raise NotTaken("status 503")
+            raise self.refusal
         self.taken.append(message)
 
 
@@ -112,6 +117,7 @@ def test_a_file_of_an_earlier_version_is_read(outgoing: Post) -> None:
     outgoing.outbox.stop()
     with sqlite3.connect(outgoing.folder / FILE) as connection:
         connection.execute("alter table message drop column id")
+        connection.execute("alter table message drop column refused")
     connection.close()
     outgoing.outbox = outgoing.opened()
     assert outgoing.outbox.hand_over_due() == 1
@@ -213,6 +219,55 @@ def test_a_message_of_a_lost_key_does_not_stop_the_others(outgoing: Post) -> Non
     assert outgoing.outbox.waiting() == 1
 
 
+@pytest.fixture
+def refused(outgoing: Post) -> Post:
+    """Its one message was refused."""
+    outgoing.add()
+    outgoing.hook.refuses, outgoing.hook.refusal = True, Refused("status 422")
+    assert outgoing.outbox.hand_over_due() == 0
+    outgoing.hook.refuses = False
+    return outgoing
+
+
+def command(*words: str) -> str:
+    done = CliRunner().invoke(app, ["sms", *words], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_what_is_refused_is_tried_no_more_and_told(refused: Post) -> None:
+    refused.clock.move(hours=23)
+    assert refused.outbox.hand_over_due() == 0
+    assert refused.hook.tries == 1
+    assert told("hcp_gateway_sms_waiting", "hcp_gateway_sms_refused") == [0, 1]
+    said = json.loads(command("status", "--folder", str(refused.folder)))
+    assert said == {"waiting": 0, "refused": {"status 422": 1}}
+    refused.clock.move(hours=1)
+    refused.outbox.hand_over_due()
+    assert told("hcp_gateway_sms_waiting", "hcp_gateway_sms_refused") == [0, 0], "its link has expired"
+
+
+def told(*names: str) -> list[float | None]:
+    """What the metrics say."""
+    return [REGISTRY.get_sample_value(name) for name in names]
+
+
+def test_a_corrected_number_takes_the_place_of_a_refused_one(refused: Post) -> None:
+    assert refused.add(phone=MENDED)
+    assert refused.outbox.hand_over_due() == 1
+    assert told("hcp_gateway_sms_waiting", "hcp_gateway_sms_refused") == [0, 0]
+
+
+def test_what_was_refused_goes_once_its_reason_is_mended(refused: Post) -> None:
+    assert command("retry", "--folder", str(refused.folder)) == "1 messages wait again\n"
+    assert refused.outbox.hand_over_due() == 1
+
+
+def test_where_no_message_was_ever_kept_the_command_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="HCP_GATEWAY__SMS_WEBHOOK"):
+        command("status", "--folder", str(tmp_path))
+
+
 class Server(BaseHTTPRequestHandler):
     """Answers with the status of its path, and keeps what it was sent."""
 
@@ -247,12 +302,14 @@ def test_over_http() -> None:
     message = Message("t1", PHONE, URL, "请您评价")
     with served() as url:
         post(f"{url}/202", message)
-        for status in (302, 400, 503):
+        for status in (302, 408, 429, 503):
             with pytest.raises(NotTaken, match=f"^status {status}$"):
                 post(f"{url}/{status}", message)
-        assert [path for path, _ in Server.seen] == ["/202", "/302", "/400", "/503"], (
-            "no redirect was followed"
-        )
+        for status in (400, 404, 422):
+            with pytest.raises(Refused, match=f"^status {status}$"):
+                post(f"{url}/{status}", message)
+        paths = [path for path, _ in Server.seen]
+        assert paths == [f"/{status}" for status in (202, 302, 408, 429, 503, 400, 404, 422)], "no redirect"
         assert Server.seen[0][1] == {"id": "t1", "phone": PHONE, "url": URL, "text": "请您评价"}
     with pytest.raises(NotTaken, match="ConnectionRefusedError"):
         post(url, message)
