@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 CALLS = "**/v1/terminals/*/invitations"
 PORTAL = {"content_type": "text/html", "body": "<html>\n\n<body>请先登录</body></html>"}
 PLAIN = {"content_type": "text/plain", "body": ": ok\n\n"}
+FORBIDDEN = {"status": 403, "content_type": "text/html", "body": "<html>403 Forbidden</html>"}
 EMPTY = {"content_type": "text/event-stream", "body": ""}
 
 
@@ -58,9 +59,11 @@ def look(one: Tablet) -> None:
         assert one.page.evaluate("fetch('/healthz').then((answer) => answer.status)") == 200
 
 
-@pytest.mark.parametrize("answer", [PORTAL, PLAIN, EMPTY], ids=["portal", "plain", "empty"])
+@pytest.mark.parametrize(
+    "answer", [PORTAL, PLAIN, FORBIDDEN, EMPTY], ids=["portal", "plain", "forbidden", "empty"]
+)
 def test_what_is_no_stream_of_calls_is_no_connection(
-    stand: Stand, chromium: Any, answer: dict[str, str]
+    stand: Stand, chromium: Any, answer: dict[str, Any]
 ) -> None:
     meets(stand, chromium, None, **answer)
 

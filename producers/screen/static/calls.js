@@ -1,6 +1,7 @@
 // Invitations of the window's system, as they come: one long answer of the gateway (server-sent events), begun again
 // whenever it ends. (EventSource cannot sign.)
 
+import { problem } from "./gateway.js";
 import { Pause } from "./pause.js";
 
 const SILENCE = 40_000; // the gateway says something every 15 s
@@ -41,7 +42,7 @@ export class Calls {
     this.#silence = new Silence();
     try {
       const answer = await this.gateway.ask("GET", this.path, { signal: this.#silence.signal });
-      if (answer.status === 401 || answer.status === 403) throw new Refused();
+      if (await isRefusal(answer)) throw new Refused();
       if (!isStream(answer)) throw new Error(`status ${answer.status}`);
       await this.#follow(answer.body);
     } finally {
@@ -67,6 +68,11 @@ export class Calls {
 }
 
 class Refused extends Error {}
+
+// Of the gateway itself: a portal's 403 says nothing of the enrolment.
+async function isRefusal(answer) {
+  return (answer.status === 401 || answer.status === 403) && Boolean((await problem(answer)).kind);
+}
 
 function isStream(answer) {
   return answer.ok && /^text\/event-stream\b/i.test(answer.headers.get("content-type"));
