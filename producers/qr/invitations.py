@@ -46,7 +46,7 @@ class Invitation(msgspec.Struct):
 
 
 class Invited(msgspec.Struct):
-    """The answer. `sms`: queued, sent_before (one token, one message), or not_sent: the asking system sends the link itself."""
+    """The answer. `sms`: queued, sent_before (one service, one message), or not_sent: the asking system sends the link itself."""
 
     token: str
     url: str
