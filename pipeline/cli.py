@@ -70,9 +70,20 @@ def adopt(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read, change nothing.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts that looked before.")] = False,
 ) -> None:
-    """Let a topic that was made anew follow its predecessor: the worker folds it from its start."""
+    """Let a topic that was made anew, or lost its end, follow its predecessor: the worker folds it from its start.
+
+    Says what would be read, and asks.
+    """
     from pipeline.ledger.adopting import adopt_topic
 
-    for line in adopt_topic(load(), topic, dry_run=dry_run):
-        typer.echo(line)
+    settings = load()
+    would = adopt_topic(settings, topic, dry_run=True)
+    if not would:
+        typer.echo(f"{topic}: nothing to adopt, its positions belong to the topic that the log has")
+        return
+    typer.echo("\n".join(would))
+    if dry_run or not (yes or typer.confirm("Adopt it?")):
+        return
+    typer.echo("\n".join(adopt_topic(settings, topic, dry_run=False)))

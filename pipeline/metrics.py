@@ -43,6 +43,9 @@ GATEWAY_ACCEPT_SECONDS = Histogram(
 SMS_WAITING = Gauge(
     "hcp_gateway_sms_waiting", "Invitations by text message that the webhook has not taken yet."
 )
+SMS_REFUSED = Gauge(
+    "hcp_gateway_sms_refused", "Those that it refused, and that are tried no more: see hcp sms status."
+)
 DEVICES_KNOWN = Gauge("hcp_gateway_devices", "Devices that the gateway knows, revoked ones too.")
 DEVICES_READ = Gauge(
     "hcp_gateway_devices_read_timestamp_seconds",

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from pipeline.settings import Seal
 from schemas.events import Reviewer
+from schemas.phone import phone
 
 PREFIX = "s1"
 
@@ -63,8 +64,10 @@ class Sealer:
         return hmac.new(self._mark_key, plain.encode(), hashlib.sha256).hexdigest()[:32] if plain else ""
 
     def mark_of(self, reviewer: Reviewer) -> str:
-        """The mark of a reviewer: by the phone, else by the identity number; empty without both."""
-        return self.mark(reviewer.phone or reviewer.id_number)
+        """The mark of a reviewer: by the phone, in its one form however it was typed, else by the identity number; empty
+        without both.
+        """
+        return self.mark(phone(reviewer.phone) or reviewer.phone or reviewer.id_number)
 
     @cached_property
     def _mark_key(self) -> bytes:

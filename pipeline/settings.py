@@ -230,7 +230,9 @@ class Gateway(BaseModel):
         Path(".hcp/spool"), description="on a local disk; one gateway process, one folder"
     )
     spool_bytes: int = Field(4 * 2**30, ge=2**20, description="of the spool's files; full means 503")
-    spool_age_hours: float = Field(48, gt=0, description="an unsent record older than this raises an alarm")
+    spool_age_hours: float = Field(
+        12, gt=0, description="an unsent record older than this raises an alarm; a day old, it is late (D6)"
+    )
     keep_sent_hours: float = Field(24, ge=0, description="sent records stay that long and can be sent again")
     clock_skew_seconds: int = Field(300, ge=1, description="a signed request's time may differ by this much")
     address_per_minute: int = Field(60, ge=1, description="public calls of one address")

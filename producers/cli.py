@@ -1,4 +1,4 @@
-"""`hcp gateway`, `hcp device`, `hcp spool`, `hcp terminal`, `hcp token`, `hcp import`, `hcp play`, `hcp dlq`: the producers' commands."""
+"""`hcp gateway`, `hcp device`, `hcp spool`, `hcp terminal`, `hcp token`, `hcp sms`, `hcp import`, `hcp play`, `hcp dlq`: the producers' commands."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from producers.devices.cli import app as devices
 from producers.dlq.cli import app as dlq
 from producers.imports.cli import app as importing
 from producers.qr.cli import app as tokens
+from producers.qr.sms.cli import app as sms
 from producers.simulator.cli import simulate
 from producers.spool.cli import app as spool
 from producers.terminal.cli import app as terminal
@@ -21,6 +22,7 @@ app.add_typer(devices, name="device")
 app.add_typer(spool, name="spool")
 app.add_typer(terminal, name="terminal")
 app.add_typer(tokens, name="token")
+app.add_typer(sms, name="sms")
 app.command()(simulate)
 
 

@@ -24,8 +24,11 @@ from pipeline.settings import Seal
 from schemas.codes import Channel
 
 VERSION = "1"
-MAX_LENGTH = 1_000
-"""Ours have 200 to 400 characters; nothing longer is looked at."""
+MAX_LENGTH = 2_400
+"""Ours have 200 to 400 characters, and 2,300 if every code has all the characters that it may have, of four bytes each;
+nothing longer is looked at."""
+NAME_LENGTH = 80
+"""As much of a name as the page shows well: the rest would only make the code finer."""
 INVITED = frozenset({Channel.APP, Channel.MINI_PROGRAM, Channel.SMS, Channel.QR, Channel.PC})
 """The channels for which a case's token may be made."""
 
@@ -119,7 +122,8 @@ class Tokens:
         self._clock = clock
 
     def make(self, claims: Claims, expires: datetime) -> str:
-        """A token of the current key. `expires` is an aware time, kept to the second."""
+        """A token of the current key, with the name cut to what is shown. `expires` is an aware time, kept to the second."""
+        claims = msgspec.structs.replace(claims, name=claims.name[:NAME_LENGTH])
         key_id, seconds = self._seal.current, int(expires.timestamp())
         if isinstance(claims, Place):
             payload = _Payload(seconds, claims, None)

@@ -1,15 +1,21 @@
-"""A gateway as a process of its own, which can be killed and started again, at an address that stays."""
+"""A gateway as a process of its own, which can be killed and started again, at an address that stays; and who sends to it."""
 
+import json
 import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from deploy.embedded import ports
 from pipeline.settings import Settings, environment
+from pipeline.signing import sign
+from producers.devices.managing import NewKey, decode
+from tests.producers.gateway.house import ce_headers
 from tests.wait import wait_for
 
 RUN_GATEWAY = "from pipeline.settings import load; from producers.gateway.serving import serve; serve(load())"
@@ -74,3 +80,20 @@ class GatewayProcess:
             return httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
+
+
+class Sender:
+    """A device that sends over HTTP, a connection for each request; or through `post`, which may keep one."""
+
+    def __init__(self, url: str, key: NewKey, post: Callable[..., httpx.Response] = httpx.post) -> None:
+        self.url, self._key, self._post = url, key, post
+
+    def send(self, event: dict[str, Any]) -> httpx.Response:
+        """Sign and send one. Blocks. Raises httpx.HTTPError: nobody knows whether it was taken."""
+        body = json.dumps(event).encode()
+        signed = sign(
+            self._key.device_id, self._key.key_id, decode(self._key.secret), "POST", "/v1/events", body
+        )
+        return self._post(
+            f"{self.url}/v1/events", content=body, headers=ce_headers(event) | signed, timeout=20
+        )

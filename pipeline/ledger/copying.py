@@ -22,15 +22,23 @@ ROWS_A_CHUNK = 1_000
 """Sent at once, about 400 KB: while PostgreSQL takes a chunk in, the next one is made."""
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are untyped
 _ESCAPED = re.compile(rb"\\.")
-_encoder = msgspec.json.Encoder()
+_BACKSLASH = 0x5C
+_PLAIN = re.compile(r"(?!null$)[0-9a-z_]+", re.IGNORECASE)
+"""What an array literal may hold without quotes."""
+_encode = msgspec.json.Encoder().encode
 
 
 @lru_cache(maxsize=4096)
 def array(values: tuple[str, ...]) -> str:
     """An array literal of texts, which are flags or codes: there are few of them."""
-    return (
-        "{" + ",".join('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values) + "}"
-    )
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: str) -> str:
+    """Without quotes where it may be: then `lines` has nothing to look for."""
+    if _PLAIN.fullmatch(value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def binary(value: bytes) -> str:
@@ -40,8 +48,10 @@ def binary(value: bytes) -> str:
 
 def lines(rows: Iterable[Row]) -> bytes:
     """One row or more as the CSV that `copy_rows` sends, without the last line feed."""
-    text = _encoder.encode_lines(rows)[1:-2].replace(b"]\n[", b"\n")
-    if b"\\n" in text:
+    text = b"\n".join(
+        [_encode(row)[1:-1] for row in rows]
+    )  # a third of the time of encoding them all at once
+    if _BACKSLASH in text and b"\\n" in text:
         return _ESCAPED.sub(lambda escaped: b"\n" if escaped[0] == b"\\n" else escaped[0], text)
     return text
 
@@ -101,13 +111,13 @@ def _literal(value: Any) -> Any:
 def update(cursor: Cursor, table: Table, keys: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
     """Set the columns of these rows that are no `keys`, where all `keys` agree. Blocks. Raises psycopg2 errors."""
     if rows:
-        cursor.execute(_update(table, tuple(rows[0]), tuple(keys)), [_encoder.encode(rows).decode()])
+        cursor.execute(_update(table, tuple(rows[0]), tuple(keys)), [_encode(rows).decode()])
 
 
 def upsert_sums(cursor: Cursor, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Add the columns of these rows to those under the same primary key. Rows in key order, so workers do not deadlock."""
     if rows:
-        cursor.execute(_upsert(table, tuple(rows[0])), [_encoder.encode(rows).decode()])
+        cursor.execute(_upsert(table, tuple(rows[0])), [_encode(rows).decode()])
 
 
 @cache

@@ -21,7 +21,9 @@ class Position(NamedTuple):
 
 
 class MadeAnew(NamedTuple):
-    """A topic that is not the one the position belongs to. Nothing of it is folded before an officer of ops adopts it."""
+    """A topic that is not the one the position belongs to, or that lost its end. Nothing of it is folded before an officer
+    of ops adopts it.
+    """
 
     position: Position
     log: Watermark
@@ -30,12 +32,13 @@ class MadeAnew(NamedTuple):
         """What happened, and what to do."""
         p = self.position
         return (
-            f"{p.topic}[{p.partition}] was made anew: the ledger stands at offset {p.next_offset} of topic id {p.topic_id},"
+            f"{p.topic}[{p.partition}] was made anew, or lost its end: the ledger stands at offset {p.next_offset} of topic id {p.topic_id},"
             f" the log has topic id {self.log.topic_id} with end {self.log.end}. Nothing of it is folded."
             f" See what would be read with `hcp positions adopt {p.topic} --dry-run`, then adopt it."
         )
 
 
+_BY_TOPIC_ID = ("stream_position", "raw_block", "log_gap", "dead_letter", "office.dead_letter_action")
 _SELECT = """
     select topic, partition, topic_id, next_offset from stream_position where retired_at is null and (topic, partition)
     in (select * from unnest(%s::text[], %s::smallint[])) order by topic, partition"""
@@ -76,8 +79,9 @@ def reconcile(
 ) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:
     """Compare the log with the positions: returns where to read each partition from, and the topics made anew.
 
-    The positions are read before the log, which they cannot outrun; a partition without a position begins at the log's start. A log whose start lies above the position has lost records
-    to retention: that is written to `log_gap`, and reading goes on behind the loss.
+    The positions are read before the log, which they cannot outrun; a partition without a position begins at the log's start.
+    A log whose start lies above the position has lost records to retention: that is written to `log_gap`, and reading goes on
+    behind the loss. One whose end lies below it has lost its end: what was folded of it is set apart.
     """
     starts: dict[TopicPartition, int] = {}
     anew: list[MadeAnew] = []
@@ -88,8 +92,10 @@ def reconcile(
         at = log.topic, log.partition
         if at not in now:
             starts[at] = _begin(cursor, log)
-        elif now[at].topic_id != log.topic_id or (at in before and log.end < before[at].next_offset):
+        elif now[at].topic_id != log.topic_id:
             anew.append(MadeAnew(now[at], log))
+        elif at in before and log.end < before[at].next_offset:
+            anew.append(MadeAnew(_set_apart(cursor, now[at]), log))
         else:
             starts[at] = _behind_loss(cursor, now[at], log)
     return starts, anew
@@ -102,6 +108,23 @@ def _begin(cursor: Cursor, log: Watermark) -> int:
         [log.topic, log.partition, log.topic_id, log.start, log.start],
     )
     return log.start
+
+
+def _set_apart(cursor: Cursor, position: Position) -> Position:
+    """Keep what was folded of a log that lost its end under a topic id of its own: its offsets are given anew.
+
+    So the loss stays known however far the log grows again, and adopting it reads what is left as a topic of its own.
+    """
+    topic, partition, topic_id, _ = position
+    at = [topic, partition]
+    cursor.execute("select count(*) from stream_position where topic = %s and partition = %s", at)
+    apart = f"{topic_id}~{(cursor.fetchone() or [0])[0]}"
+    for table in _BY_TOPIC_ID:
+        cursor.execute(
+            f"update {table} set topic_id = %s where topic = %s and partition = %s and topic_id = %s",
+            [apart, *at, topic_id],
+        )
+    return position._replace(topic_id=apart)
 
 
 def _behind_loss(cursor: Cursor, position: Position, log: Watermark) -> int:
@@ -117,7 +140,16 @@ def _behind_loss(cursor: Cursor, position: Position, log: Watermark) -> int:
 
 
 def adopt(cursor: Cursor, log: Watermark) -> None:
-    """Let a topic that was made anew follow its predecessor: its position begins at the log's start."""
+    """Let a topic that was made anew, or lost its end, follow its predecessor: its position begins at the log's start.
+
+    `log` was read after the position, which moves forward only; one that belongs to this log stays as it is.
+    """
+    at = log.topic, log.partition
+    position = lock(cursor, {at}).get(at)
+    if position and position.topic_id == log.topic_id:
+        if position.next_offset <= log.end:
+            return
+        _set_apart(cursor, position)
     cursor.execute(
         "update stream_position set retired_at = now() where topic = %s and partition = %s and retired_at is null",
         [log.topic, log.partition],

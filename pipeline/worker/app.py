@@ -31,7 +31,7 @@ from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from pipeline.worker.folding import Folding
 from pipeline.worker.relay import Relay
-from pipeline.worker.slot import Slot
+from pipeline.worker.slot import SESSION_SECONDS, Slot
 from pipeline.worker.transport import Transport
 from pipeline.worker.watch import Watch
 from schemas.topics import INPUTS
@@ -59,6 +59,11 @@ SESSION = {
     "tcp_keepalives_count": "3",
 }
 """A worker that was stopped in a transaction, or vanished, lets go of its locks after these."""
+REBALANCE_SECONDS = 15
+REQUEST_SECONDS = REBALANCE_SECONDS + 5
+"""How long an answer of the broker is waited for: joining takes as long as a rebalance may. A connection that is gone without
+a word holds its partitions for so long; Faust's own 90 s were a worker that stood still.
+"""
 
 
 class Portions(faust.Schema):  # type: ignore[misc]  # Faust is seen as untyped
@@ -277,9 +282,10 @@ def faust_app(settings: Settings, instance: str) -> Any:
         consumer_group_instance_id=instance,
         consumer_auto_offset_reset="earliest",
         broker_max_poll_records=settings.worker.batch_records,
-        broker_session_timeout=10,
+        broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=3,
-        broker_rebalance_timeout=15,
+        broker_rebalance_timeout=REBALANCE_SECONDS,
+        broker_request_timeout=REQUEST_SECONDS,
         stream_buffer_maxsize=4,
         stream_wait_empty=False,
         topic_disable_leader=True,

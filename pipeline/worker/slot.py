@@ -9,8 +9,12 @@ from sqlalchemy import Connection, Engine, text
 from pipeline.ledger.failures import Stop
 
 _CLASS = 0x686370  # advisory locks of slots
-
-
+SESSION_SECONDS = 10
+"""After so long without a heartbeat the consumer group gives a member's partitions to others."""
+_LATELY = text(
+    "select name from office.component where name like 'worker-%' and at > now() - make_interval(secs => :seconds)"
+    " order by at desc"
+)
 _WHO = text("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()")
 _END = text(
     "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid = :pid and backend_start = :start"
@@ -22,13 +26,19 @@ class Slot:
     """A claimed slot: `number` from 0."""
 
     def __init__(self, ledger: Engine, slots: int) -> None:
-        """Claim the first free slot. Blocks. Raises Stop when none is free, OperationalError when the database is away."""
+        """Claim a free slot: one that somebody had until just now, else the first. Blocks.
+
+        The group still counts on that member: under another slot its partitions would wait for the end of its session.
+        Raises Stop when none is free, OperationalError when the database is away.
+        """
         self._connection: Connection = ledger.connect().execution_options(isolation_level="AUTOCOMMIT")
         self.number = self._claim(slots)
         self._session = self._connection.execute(_WHO).one()
 
     def _claim(self, slots: int) -> int:
-        for number in range(slots):
+        names = self._connection.scalars(_LATELY, {"seconds": SESSION_SECONDS})
+        lately = [int(name.removeprefix("worker-")) for name in names]
+        for number in [number for number in lately if number < slots] + list(range(slots)):
             if self._try(number):
                 return number
         self._connection.close()

@@ -125,9 +125,7 @@ def _in_path(route: Declared) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "format": "uuid"}
-            if name == "event_id"
-            else {"type": "string", "minLength": 1},
+            "schema": {"type": "string", "minLength": 1, "maxLength": 64},
         }
         for name in route.param_convertors
     ]

@@ -19,7 +19,7 @@ from producers.gateway.way_in import Accepted, WayIn
 from producers.tokens import CaseToken, Claims
 from schemas.events import Reason, ReviewEvent
 from schemas.jsonschema import generate
-from schemas.reading import Invalid, any_json
+from schemas.reading import Invalid, any_json, clean_text
 from schemas.topics import Stream
 
 PATH = "/v1/reviews"
@@ -76,8 +76,8 @@ class Reviews:
 
     async def find(self, request: Request) -> Response:
         """Where a review is: on the way, in the log, in the ledger. Raises NotSupported (404)."""
-        event_id = str(request.path_params["event_id"])
-        seen = await run_in_threadpool(self._received.find, event_id)
+        event_id = clean_text(request.path_params["event_id"])
+        seen = await run_in_threadpool(self._received.find, event_id) if event_id else None
         if seen is None:
             raise NotSupported(404, "unknown_review", "No review of this id is known")
         return answer(seen)
@@ -129,7 +129,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
         ),
         Guarded(
             way_in,
-            PATH + "/{event_id:uuid}",
+            PATH + "/{event_id:path}",
             reviews.find,
             auth=Auth.PUBLIC,
             rate=Rate.ADDRESS,

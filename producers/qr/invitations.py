@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from producers.devices.device import PLACE, Device
+from producers.gateway.asking import asked
 from producers.gateway.errors import Forbidden
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
 from producers.gateway.operation import JSON, Body, Operation
@@ -20,7 +21,7 @@ from producers.tokens import INVITED, CaseToken
 from schemas.codes import Channel
 from schemas.events import CaseNo, Code, Reason, ServiceNo
 from schemas.phone import mobile, phone
-from schemas.reading import Invalid, explain
+from schemas.reading import Invalid
 
 PATH = "/v1/invitations"
 DAY = 86_400
@@ -45,7 +46,7 @@ class Invitation(msgspec.Struct):
 
 
 class Invited(msgspec.Struct):
-    """The answer. `sms`: queued, sent_before (one token, one message), or not_sent: the asking system sends the link itself."""
+    """The answer. `sms`: queued, sent_before (one service, one message), or not_sent: the asking system sends the link itself."""
 
     token: str
     url: str
@@ -83,60 +84,55 @@ class Invitations:
 
     async def invite(self, request: Request) -> Response:
         """Make a token for one service of a case. Raises Invalid, Forbidden."""
-        asked = _asked(await request.body())
-        claims = self._claims(request.state.device, asked)
-        expires = self._way_in.clock() + timedelta(seconds=asked.expires_in)
+        invitation = _read(await request.body())
+        claims = self._claims(request.state.device, invitation)
+        expires = self._way_in.clock() + timedelta(seconds=invitation.expires_in)
         token = self._way_in.tokens.make(claims, expires)
         url = link(self._way_in.settings.gateway.url, token)
-        said = await asyncio.to_thread(self._send, asked, claims.token_id, url, expires)
+        said = await asyncio.to_thread(self._send, invitation, claims.token_id, url, expires)
         return Response(_encode(Invited(token, url, expires, said)), 201, media_type="application/json")
 
-    def _claims(self, device: Device, asked: Invitation) -> CaseToken:
-        place = _place(device, asked)
+    def _claims(self, device: Device, invitation: Invitation) -> CaseToken:
+        place = _place(device, invitation)
         return CaseToken(
-            token_id=self._way_in.tokens.case_id(asked.case_no, asked.service_no),
-            case_no=asked.case_no,
-            service_no=asked.service_no,
-            channel=asked.channel,
-            name=asked.item_name,
-            item_code=asked.item_code,
-            staff_id=asked.staff_id,
+            token_id=self._way_in.tokens.case_id(invitation.case_no, invitation.service_no),
+            case_no=invitation.case_no,
+            service_no=invitation.service_no,
+            channel=invitation.channel,
+            name=invitation.item_name,
+            item_code=invitation.item_code,
+            staff_id=invitation.staff_id,
             **place,
         )
 
     def _send(
-        self, asked: Invitation, token_id: str, url: str, expires: datetime
+        self, invitation: Invitation, token_id: str, url: str, expires: datetime
     ) -> Literal["queued", "sent_before", "not_sent"]:
         """Have the link sent, if it was asked for and can be: a landline reads no message. Blocks on the disk."""
-        number = mobile(asked.phone)
-        if asked.channel is not Channel.SMS or not number or self._outbox is None:
+        number = mobile(invitation.phone)
+        if invitation.channel is not Channel.SMS or not number or self._outbox is None:
             return "not_sent"
         return "queued" if self._outbox.add(token_id, number, url, expires) else "sent_before"
 
 
-def _asked(body: bytes) -> Invitation:
-    try:
-        asked = msgspec.json.decode(body, type=Invitation)
-    except msgspec.ValidationError as error:
-        raise explain(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
-    if asked.channel not in INVITED:
+def _read(body: bytes) -> Invitation:
+    invitation = asked(body, Invitation)
+    if invitation.channel not in INVITED:
         raise Invalid(Reason.UNKNOWN_VALUE, "channel is none for which citizens are invited")
-    if asked.phone and not phone(asked.phone):
+    if invitation.phone and not phone(invitation.phone):
         raise Invalid(Reason.OUT_OF_RANGE, "phone is no phone number")
-    return asked
+    return invitation
 
 
-def _place(device: Device, asked: Invitation) -> dict[str, str]:
+def _place(device: Device, invitation: Invitation) -> dict[str, str]:
     """The codes of the place; a system speaks for its own alone. Raises Forbidden."""
     if device.kind != "system":
         raise Forbidden("foreign_kind", "type", "a terminal invites nobody")
     for field in PLACE:
-        own, said = getattr(device, field), getattr(asked, field)
+        own, said = getattr(device, field), getattr(invitation, field)
         if own and said and said != own:
             raise Forbidden("foreign_place", field, f"{field} is not the device's own")
-    return {field: getattr(device, field) or getattr(asked, field) for field in PLACE}
+    return {field: getattr(device, field) or getattr(invitation, field) for field in PLACE}
 
 
 def routes(way_in: WayIn, outbox: Outbox | None) -> list[BaseRoute]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pipeline.settings import Seal
 from producers.errors import InputError
 from producers.tokens import CaseToken, Claims, Kind, Place, Tokens, new_id
+from schemas.reading import clean_text
 
 CASE = "case"
 WHAT = (*Kind, CASE)
@@ -46,6 +47,7 @@ def place(kind: Kind, code: str, about: About) -> Place:
 
 def case(tokens: Tokens, case_no: str, service_no: int, about: About) -> CaseToken:
     """A case's claims, for a QR code on its receipt. Raises InputError."""
+    case_no = clean_text(case_no)  # as the contract cleans that of its records
     if not 1 <= len(case_no) <= 64:
         raise InputError("a case number has 1 to 64 characters")
     token_id = tokens.case_id(case_no, service_no)

@@ -150,7 +150,8 @@ class Pages:
         return self._look.page(request, "review.html", _about(request) | context, status, headers)
 
     def _again(self, request: Request, event_ids: tuple[str, str], status: int = 200) -> Response:
-        numbers = [number_of(event_id) for event_id in event_ids if number_of(event_id)]
+        named = zip(("回执编号", "追加评价的回执编号"), map(number_of, event_ids), strict=True)
+        numbers = [(name, number) for name, number in named if number]
         context = _about(request) | {"numbers": numbers, "follow_up": not event_ids[1]}
         return self._look.page(request, "again.html", context, status)
 

@@ -4,15 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from producers.devices.device import Device
 from producers.gateway.errors import Forbidden
-from schemas.events import CaseNo, Code, Reason, ServiceNo
+from schemas.events import CaseNo, Code, ServiceNo
 from schemas.identifiers import uuid7
-from schemas.reading import Invalid, clean_text, explain
 
 SECONDS = 60.0
 """A citizen who has not come to the terminal by then has gone home."""
@@ -123,20 +122,6 @@ class Invitations:
     def _forget(self) -> None:
         now = self._clock()
         self._calls = {window: call for window, call in self._calls.items() if call.until > now}
-
-
-def read(body: bytes) -> Invitation:
-    """The invitation in these bytes; fields that we do not know are left out. Raises Invalid."""
-    try:
-        said = msgspec.json.decode(body, type=dict[str, Any])
-        cleaned = {
-            name: clean_text(value) if isinstance(value, str) else value for name, value in said.items()
-        }
-        return msgspec.convert(cleaned, Invitation)
-    except msgspec.ValidationError as error:
-        raise explain(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8") from None
 
 
 def speak(device: Device, window: str, invitation: Invitation) -> None:

@@ -10,12 +10,13 @@ from starlette.routing import BaseRoute
 
 from producers.devices.device import Device
 from producers.gateway.answers import answer
+from producers.gateway.asking import asked
 from producers.gateway.errors import Forbidden
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
 from producers.gateway.operation import JSON, Body, Operation
 from producers.gateway.way_in import WayIn
 from producers.pages.look import Look
-from producers.screen.invitations import Delivered, Invitation, Invitations, read, speak
+from producers.screen.invitations import Delivered, Invitation, Invitations, speak
 from producers.screen.shell import HERE, STATIC_PATH, TYPES, WORKER, Shell, reasons
 from producers.screen.stream import heard
 
@@ -68,7 +69,7 @@ class Screen:
     async def invite(self, request: Request) -> Response:
         """Call a citizen to this window's terminal; says whether one hears it."""
         window, device = request.path_params["window"], request.state.device
-        invitation = read(await request.body())
+        invitation = asked(await request.body(), Invitation)
         speak(device, window, invitation)
         delivered = self._invitations.call(window, invitation)
         return answer(Delivered(delivered))

@@ -11,12 +11,14 @@ from tests.bench import (
     breakdown,
     catch_up,
     ceiling,
+    floor,
     gateway,
     growth,
     h5,
     latency,
     memory,
     peer,
+    replay,
     report,
     spool,
 )
@@ -30,8 +32,10 @@ PAPER = 160
 EVENTS, QUICK_EVENTS = 400_000, 40_000
 USUAL: dict[str, Measurement] = {
     "ceiling": ceiling.measure,
+    "floor": floor.measure,
     "catch_up": catch_up.measure,
     "memory": memory.measure,
+    "replay": replay.measure,
     "latency": latency.measure,
     "peer": peer.measure,
     "breakdown": breakdown.measure,

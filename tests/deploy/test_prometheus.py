@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from deploy.cli import app
-from pipeline.settings import Gateway, Web
+from pipeline.settings import Gateway, Rules, Web
 from tests.deploy.queries import PROMETHEUS, Query, alerts, judge, metrics_in, of_alerts, promtool
 from tests.deploy.scrape import names
 
@@ -44,6 +44,10 @@ def test_exporter_and_gateway_are_scraped_where_they_answer() -> None:
     web, gateway = Web(), Gateway()
     assert targets["hcp-exporter"] == [{"targets": [f"{web.host}:{web.exporter_port}"]}]
     assert targets["hcp-gateway"] == [{"targets": [f"{gateway.host}:{gateway.port}"]}]
+
+
+def test_what_waits_is_told_while_half_the_time_to_be_collected_is_left() -> None:
+    assert Gateway().spool_age_hours <= Rules().collection_hours / 2
 
 
 @pytest.mark.parametrize("alert", ALERTS)

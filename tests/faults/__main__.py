@@ -16,17 +16,17 @@ from tests.faults import report
 from tests.faults.arena import Arena
 from tests.faults.kinds import KINDS
 from tests.faults.run import plan, run
-from tests.faults.twins import TWINS
+from tests.faults.twins import TWINS, Twin
 
 RESULTS = Path(__file__).parents[2] / "bench-results"
 TWIN_FAULTS = 10
 
 
 @contextmanager
-def arena(seed: int, code: str = "") -> Iterator[Arena]:
-    """Servers, workers and load in a temporary folder; gone at the end."""
+def arena(seed: int, twin: Twin | None = None) -> Iterator[Arena]:
+    """Servers, workers, gateway and load in a temporary folder; gone at the end."""
     with tempfile.TemporaryDirectory(prefix="hcp-faults-", ignore_cleanup_errors=True) as folder:
-        made = Arena(Path(folder), seed, code)
+        made = Arena(Path(folder), seed, twin)
         try:
             made.open()
             yield made
@@ -40,7 +40,9 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option(help=f"one of {', '.join(KINDS)}; may be repeated")
     ] = None,
-    twin: Annotated[str, typer.Option(help=f"broken workers, must end with 1: {', '.join(TWINS)}")] = "",
+    twin: Annotated[
+        str, typer.Option(help=f"a broken worker or gateway, must end with 1: {', '.join(TWINS)}")
+    ] = "",
     keep_log: Annotated[Path | None, typer.Option(help="where to put the workers' log")] = None,
 ) -> None:
     """Strike, follow, judge. Exit code 1 if anything is lost, twice or wrong."""
@@ -54,7 +56,7 @@ def main(
     broken = TWINS.get(twin)
     wanted = only or (broken.shown_by if broken else ())
     typer.echo(f"seed {seed}" + (f", twin without {broken.without}" if broken else ""))
-    with arena(seed, broken.code if broken else "") as made:
+    with arena(seed, broken) as made:
         count = min(faults, TWIN_FAULTS) if broken else faults
         ledger = run(made, plan(seed, count, wanted), lambda one: typer.echo(report.line(one)))
         if keep_log:

@@ -1,6 +1,5 @@
 """Where faults happen: servers of its own behind proxies, two workers, a load, and what a fault may touch of them."""
 
-import ctypes
 import os
 import shutil
 import signal
@@ -23,15 +22,17 @@ from pipeline.worker.slot import _CLASS as SLOTS
 from tests.conftest import CACHE, PASSWORD, SEAL_KEY
 from tests.faults.clock import Clock
 from tests.faults.crew import RESTART_SECONDS, Crew
+from tests.faults.disk import own_mounts, small_disk
+from tests.faults.hall import Hall
 from tests.faults.load import Feeder
 from tests.faults.proxy import Proxy
+from tests.faults.twins import Twin
 from tests.faults.witness import Witness
 from tests.harness import System
 from tests.wait import wait_for
 
-DISK_BYTES = 2 << 30
-"""Of memory, and only what is used of it."""
-CLONE_NEWNS = 0x00020000
+DISKS = {"postgres": 2 << 30, "spool": 64 << 20}
+"""Bytes of memory by folder, and only what is used of them."""
 RATE = 100
 """Events a second in the background: every partition gets several a second, so that its return is seen."""
 BATCH_RECORDS = 200
@@ -55,15 +56,16 @@ class ProxiedKafka(Kafka):
 
 
 class Arena:
-    """`system` talks to the servers directly, the workers of `crew` through `to_postgres` and `to_kafka`."""
+    """`system` talks to the servers directly, the workers of `crew` and the gateway of `hall` through `to_postgres` and `to_kafka`."""
 
-    def __init__(self, folder: Path, seed: int, twin: str = "") -> None:
-        self.folder, self.seed, self._twin = folder, seed, twin
+    def __init__(self, folder: Path, seed: int, twin: Twin | None = None) -> None:
+        self.folder, self.seed = folder, seed
+        self._code = {twin.process: twin.code} if twin else {}
         self.to_postgres, self.to_kafka = Proxy(), Proxy()
         self.postgres = Postgres(folder / "postgres", PASSWORD)
         self.kafka = ProxiedKafka(folder / "kafka", CACHE, self.to_kafka)
-        self.own_disk = False
-        """Whether the database has a disk that can be filled."""
+        self.own_disks = False
+        """Whether each of `DISKS` is there, and can be filled."""
         self.restorable: dict[tuple[str, int], int] = {}
         """The positions in the backup: the log below them is not needed any more."""
         self._stack = ExitStack()
@@ -86,11 +88,14 @@ class Arena:
         self._stack.callback(outer.close)
         self.clock = Clock(self.folder)
         self._stack.callback(self.clock.close)
-        self.crew = Crew(outer, self.clock, self._twin)
+        self.crew = Crew(outer, self.clock, self._code.get("worker", ""))
         self.feeder = Feeder(self.settings.kafka, self.seed, RATE)
         self.witness = Witness(self.settings.kafka)
+        self.hall = Hall(self.system, outer.settings, self._code.get("gateway", ""), own_disk=self.own_disks)
+        self._stack.callback(self.hall.close)
         self.crew.start(2)
         self._stack.callback(self.crew.close)
+        self.hall.start()
         self.feeder.start()
 
     def close(self) -> None:
@@ -99,9 +104,7 @@ class Arena:
 
     def _open_servers(self) -> None:
         fetch_jars(CACHE)
-        self.own_disk = small_disk(self.folder / "postgres")
-        if self.own_disk:
-            self._stack.callback(subprocess.run, ["umount", str(self.folder / "postgres")], check=True)
+        self.own_disks = own_mounts() and all(map(self._small_disk, DISKS))
         for proxy in (self.to_postgres, self.to_kafka):
             proxy.start()
             self._stack.callback(proxy.stop)
@@ -112,6 +115,13 @@ class Arena:
         self.to_postgres.target = self.postgres.port
         wait_for(self.kafka.ready, 90, "Kafka")
         wait_for(self.postgres.ready, 90, "PostgreSQL")
+
+    def _small_disk(self, name: str) -> bool:
+        folder = self.folder / name
+        is_there = small_disk(folder, DISKS[name])
+        if is_there:
+            self._stack.callback(subprocess.run, ["umount", str(folder)], check=True)
+        return is_there
 
     def _settings(self, url: str, bootstrap: str) -> Settings:
         return Settings.model_validate(
@@ -183,28 +193,19 @@ class Arena:
                 said = admin.describe_groups([group])[group]
         except KafkaError:
             return False
-        slots = self.system.one(
-            "select count(*) from pg_locks where locktype = 'advisory' and classid = :c", c=SLOTS
-        )
+        slots = len(self.slot_sessions())
         assigned = [member["member_assignment"] for member in said["members"]]
         here = len(self.crew.numbers)
         return said["group_state"] == "Stable" and all(assigned) and len(assigned) == slots == here
+
+    def slot_sessions(self) -> set[int]:
+        """The database's processes in whose sessions workers hold their slots, dead ones among them."""
+        rows = self.system.ask(
+            "select pid from pg_locks where locktype = 'advisory' and classid = :c", c=SLOTS
+        )
+        return {pid for (pid,) in rows}
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Where the ledger stands, by topic and partition. Raises SQLAlchemy's errors while it is away."""
         rows = self.system.ask("select topic, partition, next_offset from stream_position")
         return {(topic, partition): offset for topic, partition, offset in rows}
-
-
-def small_disk(folder: Path) -> bool:
-    """Mount a small disk there, seen by this process and its children only; false if that is not allowed."""
-    folder.mkdir(parents=True, mode=0o700)
-    if ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
-        return False
-    commands = (
-        ["mount", "--make-rprivate", "/"],
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "faults", str(folder)],
-    )
-    return all(
-        subprocess.run(command, check=False, capture_output=True).returncode == 0 for command in commands
-    )

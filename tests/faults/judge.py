@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from msgspec.structs import astuple
@@ -16,6 +17,7 @@ from pipeline.rules.records import Place as Lies
 from schemas.events import CaseEvent, ReviewEvent
 from schemas.reading import Invalid, Received, read
 from schemas.topics import Stream
+from tests.faults.hall import Hall
 from tests.faults.load import Feeder
 from tests.faults.witness import Place, Seen, Witness
 from tests.harness import System
@@ -44,7 +46,7 @@ class Quick(Model):
         return list(self._index.get((service, natural), ()))
 
 
-def judge(system: System, feeder: Feeder, witness: Witness) -> list[str]:
+def judge(system: System, feeder: Feeder, hall: Hall, witness: Witness) -> list[str]:
     """What is wrong, in sentences; empty if nothing is. Waits until all is folded and sent, `QUIET_SECONDS` at most."""
     try:
         system.wait_until_caught_up(QUIET_SECONDS)
@@ -58,6 +60,7 @@ def judge(system: System, feeder: Feeder, witness: Witness) -> list[str]:
     return [
         *(str(finding) for finding in verify(system.settings)),
         *_log_against_load(feeder, witness),
+        *_through_gateway(system, hall),
         *_fates(system, witness, arrivals),
         *_against_model(system, [one for one in arrivals if one]),
     ]
@@ -71,6 +74,20 @@ def _log_against_load(feeder: Feeder, witness: Witness) -> Iterator[str]:
 
 def _value(witness: Witness, place: Place) -> bytes | str | None:
     return witness.seen[place].value if place in witness.seen else "missing"
+
+
+def _through_gateway(system: System, hall: Hall) -> Iterator[str]:
+    """What got a 202 is in the ledger once, what got a 503 is not, what got no answer may be; it did nothing else."""
+    held = _event_ids(system)
+    for what, ids, times in (
+        ("taken", hall.taken, {1}),
+        ("turned away", hall.turned_away, {0}),
+        ("left without an answer", hall.unanswered, {0, 1}),
+    ):
+        wrong = {one: held[one] for one in ids if held[one] not in times}
+        if wrong:
+            yield f"events {what} by the gateway: {len(wrong)} are in the ledger that often: {dict(islice(wrong.items(), 5))}"
+    yield from (f"{what} ({many} times)" for what, many in hall.wrong.items())
 
 
 def _fates(system: System, witness: Witness, arrivals: Sequence[Arrival | None]) -> Iterator[str]:

@@ -7,20 +7,18 @@ length was ours to choose.
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from kafka import TopicPartition as Partition
 
 from pipeline import log
+from pipeline.worker.slot import SESSION_SECONDS
 from tests.faults.arena import Arena
+from tests.faults.disk import fill
 from tests.wait import wait_for
 
 Fault = Callable[[Arena, float], Iterator[float]]
 """A fault; the second argument, in [0, 1), is its share of chance: which worker, how long."""
-SESSION_SECONDS = 10.0
-"""After so long without a heartbeat a worker is taken for dead (`broker_session_timeout`)."""
 TAKE_OVER_SECONDS = 60.0
 
 
@@ -130,9 +128,14 @@ def kafka_slow(arena: Arena, chance: float) -> Iterator[float]:
 
 
 def postgres_half_open(arena: Arena, _: float) -> Iterator[float]:
-    """The connections to the database are gone, and nobody was told."""
+    """The connections to the database are gone, and nobody was told.
+
+    Over when no slot hangs on a dead session any more: a worker that was killed before that could not have its own back.
+    """
+    dead = arena.slot_sessions()
     arena.to_postgres.vanish()
     yield time.monotonic()
+    wait_for(lambda: dead.isdisjoint(arena.slot_sessions()), TAKE_OVER_SECONDS, "the dead sessions to end")
 
 
 def kafka_half_open(arena: Arena, _: float) -> Iterator[float]:
@@ -143,7 +146,7 @@ def kafka_half_open(arena: Arena, _: float) -> Iterator[float]:
 
 def disk_full(arena: Arena, chance: float) -> Iterator[float]:
     """No room left for the database, for a moment; where it has no disk of its own, every insert says so."""
-    heal = _fill(arena.folder / "postgres" / "ballast") if arena.own_disk else _refuse(arena)
+    heal = fill(arena.folder / "postgres" / "ballast") if arena.own_disks else _refuse(arena)
     arena.feeder.burst(1_000)
     time.sleep(1 + chance)
     heal()
@@ -155,14 +158,6 @@ def disk_full(arena: Arena, chance: float) -> Iterator[float]:
     yield began
 
 
-def _fill(ballast: Path) -> Callable[[], None]:
-    """To the last block, while the server goes on writing."""
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(1 << 20))
-    return ballast.unlink
-
-
 def _refuse(arena: Arena) -> Callable[[], None]:
     arena.system.tell(
         "create or replace function ledger.full_disk() returns trigger language plpgsql as"
@@ -172,6 +167,20 @@ def _refuse(arena: Arena) -> Callable[[], None]:
         "create trigger full_disk before insert on raw_block for each statement execute function ledger.full_disk()"
     )
     return partial(arena.system.tell, "drop function ledger.full_disk cascade")
+
+
+def spool_full(arena: Arena, chance: float) -> Iterator[float]:
+    """No room left for what the gateway takes, for a moment; then, until the ledger has an event that it took afterwards."""
+    arena.hall.follow()  # what an outage of Kafka left in the spool is gone: the next return is this fault's own
+    before, heal = len(arena.hall.turned_away), arena.hall.fill_disk()
+    time.sleep(1 + chance)
+    turned_away = len(arena.hall.turned_away) - before
+    heal()
+    began = time.monotonic()
+    arena.hall.follow()
+    if not turned_away:
+        arena.hall.wrong["the spool's disk was full, and the gateway turned nobody away"] += 1
+    yield began
 
 
 def restored(arena: Arena, _: float) -> Iterator[float]:
@@ -203,16 +212,17 @@ KINDS: dict[str, tuple[Fault, int]] = {
     "zombie": (zombie, 8),
     "nap": (nap, 10),
     "join": (join, 7),
-    "postgres-killed": (postgres_killed, 18),
+    "postgres-killed": (postgres_killed, 17),
     "kafka-killed": (kafka_killed, 9),
-    "sessions-ended": (sessions_ended, 14),
-    "postgres-cut": (postgres_cut, 16),
-    "kafka-cut": (kafka_cut, 12),
+    "sessions-ended": (sessions_ended, 13),
+    "postgres-cut": (postgres_cut, 14),
+    "kafka-cut": (kafka_cut, 11),
     "postgres-slow": (postgres_slow, 10),
     "kafka-slow": (kafka_slow, 8),
     "postgres-half-open": (postgres_half_open, 8),
     "kafka-half-open": (kafka_half_open, 6),
     "disk-full": (disk_full, 7),
+    "spool-full": (spool_full, 5),
     "restored": (restored, 7),
     "head-cut": (head_cut, 6),
     "clock-jumps": (clock_jumps, 6),

@@ -7,7 +7,7 @@ the reviews goes to a partition of its own choice, as foreign producers' partiti
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, islice
 from threading import Event, Lock, Thread
@@ -72,7 +72,7 @@ class Mixture:
 class Feeder:
     """Sends `rate` events a second from a thread while it is entered, and bursts on demand.
 
-    `acknowledged`: where the log has what (its hash); whole after `finish`. `ends`: where it stands behind that, by topic and partition.
+    `acknowledged`: where the log has what (its hash); whole after `finish`.
     """
 
     def __init__(self, kafka: Kafka, seed: int, rate: int) -> None:
@@ -80,7 +80,7 @@ class Feeder:
         self.acknowledged: dict[Place, int] = {}
         self._kafka, self._rate = kafka, rate
         self._records = iter(self.mixture)
-        self.ends: dict[tuple[str, int], int] = {}
+        self._first: dict[tuple[str, int], int] = {}
         self._out = Producer(
             {
                 "bootstrap.servers": kafka.bootstrap_servers,
@@ -107,6 +107,11 @@ class Feeder:
                 self._hand_over(partition, stream, key, value)
             self._out.poll(0)
 
+    def mark(self) -> Mapping[tuple[str, int], int]:
+        """Where the first record that the log takes from now on lies, by topic and partition: it fills as they are acknowledged."""
+        self._first = {}
+        return self._first
+
     def finish(self) -> None:
         """Stop; blocks until all is acknowledged. Raises Wrong if the log refused anything."""
         self._stop.set()
@@ -122,7 +127,7 @@ class Feeder:
                 return
             place = Place(stream, message.partition(), message.offset())
             self.acknowledged[place] = hash(value)
-            self.ends[message.topic(), place.partition] = place.offset + 1
+            self._first.setdefault((message.topic(), place.partition), place.offset)
 
         where = {} if partition is None else {"partition": partition}
         self._out.produce(self._kafka.topic(stream), value, key, on_delivery=note, **where)

@@ -36,7 +36,10 @@ def table(struck: Sequence[Struck]) -> str:
 def verdict(ledger: Ledger) -> str:
     """One sentence, or one for everything that is wrong."""
     if not ledger.wrong:
-        return f"{len(ledger.struck)} faults, {ledger.records:,} records acknowledged: nothing lost, nothing twice, nothing wrong"
+        return (
+            f"{len(ledger.struck)} faults, {ledger.records:,} records acknowledged, {ledger.taken:,} events taken by the gateway"
+            f" and {ledger.turned_away:,} turned away: nothing lost, nothing twice, nothing wrong"
+        )
     return "\n".join(f"WRONG: {words}" for words in ledger.wrong)
 
 

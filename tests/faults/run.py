@@ -41,12 +41,14 @@ class Struck:
 
 @dataclass
 class Ledger:
-    """What a run did and found."""
+    """What a run did and found. `taken`, `turned_away`: events by what the gateway said."""
 
     seed: int
     struck: list[Struck] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     records: int = 0
+    taken: int = 0
+    turned_away: int = 0
     sudden_ends: int = 0
 
 
@@ -65,7 +67,7 @@ def plan(seed: int, faults: int, only: Sequence[str] = ()) -> list[tuple[str, fl
 
 
 def run(arena: Arena, faults: Sequence[tuple[str, float]], say: Callable[[Struck], None]) -> Ledger:
-    """Strike these, one after the other; what is wrong ends the run early. Blocks. Stops the feeder."""
+    """Strike these, one after the other; what is wrong ends the run early. Blocks. Stops feeder and hall."""
     ledger, began = Ledger(arena.seed), time.monotonic()
     try:
         _settle(arena)
@@ -75,8 +77,9 @@ def run(arena: Arena, faults: Sequence[tuple[str, float]], say: Callable[[Struck
             say(ledger.struck[-1])
             if number % CHECK_EVERY == 0:
                 _check(arena)
+        arena.hall.finish()
         arena.feeder.finish()
-        ledger.wrong += judge(arena.system, arena.feeder, arena.witness)
+        ledger.wrong += judge(arena.system, arena.feeder, arena.hall, arena.witness)
     except Wrong as wrong:
         ledger.wrong.append(str(wrong))
     except Exception as error:  # noqa: BLE001  what was done until then is told all the same
@@ -84,6 +87,7 @@ def run(arena: Arena, faults: Sequence[tuple[str, float]], say: Callable[[Struck
             f"the harness itself, after fault {len(ledger.struck)}: {type(error).__name__}: {error}"
         )
     ledger.records, ledger.sudden_ends = len(arena.feeder.acknowledged), len(arena.crew.ends)
+    ledger.taken, ledger.turned_away = len(arena.hall.taken), len(arena.hall.turned_away)
     return ledger
 
 
@@ -91,8 +95,8 @@ def _strike(arena: Arena, number: int, kind: str, chance: float, began: float) -
     at = time.monotonic()
     arena.feeder.burst(BURST)
     fault = KINDS[kind][0](arena, chance)
-    since = next(fault)
     try:
+        since = next(fault)
         recovery = _come_back(arena, since)
         for _ in fault:
             raise RuntimeError(f"{kind} strikes twice")
@@ -116,11 +120,11 @@ def _come_back(arena: Arena, since: float) -> float:
 
     Raises Wrong.
     """
-    before, moved, ends = dict(arena.feeder.ends), set[tuple[str, int]](), len(arena.crew.ends)
+    first, moved, ends = arena.feeder.mark(), set[tuple[str, int]](), len(arena.crew.ends)
     arena.feeder.burst(BURST)
     while len(moved) < PARTITIONS:
         time.sleep(LOOK_SECONDS)
-        moved |= {at for at, offset in _positions(arena).items() if offset > before.get(at, 0)}
+        moved |= {at for at, offset in _positions(arena).items() if offset > first.get(at, offset)}
         if time.monotonic() - since > STILL_SECONDS:
             raise Wrong(f"{PARTITIONS - len(moved)} partitions stand still for {STILL_SECONDS:.0f} s")
         if len(arena.crew.ends) - ends > SUDDEN_ENDS:

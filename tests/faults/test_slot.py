@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from deploy.embedded.postgres import Postgres
+from pipeline.ledger.components import beat
 from pipeline.ledger.engine import engine
 from pipeline.ledger.failures import Stop
 from pipeline.settings import Database, Settings
@@ -97,3 +98,19 @@ def test_a_worker_whose_session_was_ended_claims_its_slot_again_at_once(system: 
 def test_a_worker_that_waits_for_its_next_beat_leaves_its_slot_open(system: System) -> None:
     """The broken twin."""
     assert not claims_again(system, TWIN)
+
+
+def test_a_worker_that_was_killed_comes_back_under_the_slot_it_had(behind: Engine) -> None:
+    """Its membership of the group lives on for ten seconds; the first free slot may be one that nobody has had."""
+    with behind.begin() as connection:
+        beat(connection, "worker-3", "running")
+        beat(connection, "worker-9", "running")
+    slot, other = Slot(behind, 5), Slot(behind, 5)
+    assert (slot.number, other.number) == (3, 0)
+    slot.close()
+    with behind.begin() as connection:
+        connection.execute(text("update office.component set at = at - interval '1 minute'"))
+    late = Slot(behind, 5)
+    assert late.number == 1
+    for one in (other, late):
+        one.close()

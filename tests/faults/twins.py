@@ -1,10 +1,10 @@
-"""The broken twins: each takes one guard out of the workers, and the run that provokes it must go red.
+"""The broken twins: each takes one guard out of the workers or the gateway, and the run that provokes it must go red.
 
-The code runs in a worker process before it starts. A pause between two steps stands for a slow disk: it makes the moment in
+The code runs in their process before it starts. A pause between two steps stands for a slow disk: it makes the moment in
 which a fault has to come wide enough to be met.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Twin(NamedTuple):
@@ -15,6 +15,8 @@ class Twin(NamedTuple):
     shown_by: tuple[str, ...]
     said: str
     """What the verdict then says, among other things."""
+    process: Literal["worker", "gateway"] = "worker"
+    """Whose code it is."""
 
 
 _BLIND = """
@@ -111,6 +113,19 @@ _COUNTER = """
         time.sleep(0.3)
     write._counters = aside
 """
+_TOLD_ALL_THE_SAME = """
+    from pipeline.clock import utc_now
+    from producers.gateway.landing import Reply
+    from producers.spool.errors import SpoolFull
+    from producers.spool.record import Appended
+    refuse = Reply.set_exception
+    def tell(self, error):
+        if isinstance(error, SpoolFull):
+            self.set_result(Appended(True, utc_now()))
+        else:
+            refuse(self, error)
+    Reply.set_exception = tell
+"""
 
 TWINS: dict[str, Twin] = {
     "position": Twin(
@@ -137,5 +152,12 @@ TWINS: dict[str, Twin] = {
         _COUNTER,
         ("kill", "sessions-ended"),
         "a counter is not what the rows say",
+    ),
+    "no-room": Twin(
+        "the refusal of what finds no room: it is told 202 and dropped",
+        _TOLD_ALL_THE_SAME,
+        ("spool-full",),
+        "events taken by the gateway",
+        process="gateway",
     ),
 }

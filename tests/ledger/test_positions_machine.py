@@ -1,11 +1,12 @@
 """A machine for positions: batches lost, repeated and overlapping, holes, a database set back, a head cut off, a topic
-made anew; whatever happens in whatever order, in the end the ledger is what the model says of the records it could read.
+made anew, or one that lost its end; whatever happens in whatever order, in the end the ledger is what the model says of the records it could read.
 """
 
 import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -152,6 +153,15 @@ class Positions(RuleBasedStateMachine):
         self.position, self.blocked = stood, True
         self._look()
 
+    @precondition(lambda self: not self.blocked and self.position > self.start)
+    @rule(data=st.data())
+    def lose_the_end(self, data: st.DataObject) -> None:
+        """A broker forgot what it had acknowledged and the ledger has; the offsets are given anew, the topic id is not."""
+        self._remember()
+        left = data.draw(st.integers(self.start, self.position - 1))
+        self.log, self.folded, self.blocked = self.log[:left], set(), True
+        self._look()
+
     @precondition(lambda self: self.blocked)
     @rule()
     def adopt_it(self) -> None:
@@ -193,6 +203,40 @@ def test_positions_whatever_happens(ledger: Settings) -> None:
         max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(Positions, settings=chosen)
+
+
+def test_a_log_that_lost_its_end_and_grew_again_is_still_not_folded(ledger: Settings) -> None:
+    """Else what took the place of the lost records would count as folded, and be lost in silence."""
+    book = Ledger(ledger)
+    look = partial(with_log, book, "id")
+    assert look(0) == ({AT: 0}, 0)
+    book.fold(portion(0, 6))
+    assert look(2) == ({}, 1)
+    assert look(9) == ({}, 1)
+    with transaction(book.pool) as cursor:
+        adopt(cursor, Watermark(*AT, "id", 0, 9))
+        adopt(cursor, Watermark(*AT, "id", 0, 9))  # a second one who did the same finds nothing to do
+    assert look(9) == ({AT: 0}, 0)
+    book.fold(portion(0, 6))
+    assert book.sums("stream_position", ("stored", "duplicate", "conflict")) == {
+        "stored": 2, "conflict": 4, "duplicate": 6,
+    }  # fmt: skip
+    assert book.wrong_rows() == []
+
+
+def with_log(book: Ledger, topic_id: str, end: int) -> tuple[dict[tuple[str, int], int], int]:
+    """Where reading starts with a log that ends there, and how many topics are held."""
+    with transaction(book.pool) as cursor:
+        starts, anew = reconcile(cursor, {AT}, lambda: [Watermark(*AT, topic_id, 0, end)])
+    return starts, len(anew)
+
+
+def portion(start: int, end: int) -> Portion:
+    records = [
+        Record(n, NOW_MS, b"k", (), json.dumps(event).encode())
+        for n, event in enumerate(EVENTS[start:end], start)
+    ]
+    return Portion(Stream.REVIEW, *AT, start, end, records)
 
 
 def test_the_machine_goes_red_without_the_position(ledger: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,8 @@ import pytest
 
 from producers.devices.device import Device
 from producers.devices.managing import Office
-from tests.gateway import GatewayProcess
+from tests.gateway import GatewayProcess, Sender
 from tests.harness import DEPT, System, case, review
-from tests.system.test_gateway import Sender
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system

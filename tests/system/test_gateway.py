@@ -1,7 +1,6 @@
 """`hcp gateway` as a process, on real servers: from a signed request to a ticket, without a database, and told to stop."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -10,7 +9,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -21,33 +19,17 @@ from pipeline.settings import Settings, environment
 from pipeline.signing import sign
 from producers.devices.device import Device
 from producers.devices.managing import NewKey, Office, decode
-from tests.gateway import GatewayProcess
+from tests.gateway import GatewayProcess, Sender
 from tests.harness import DEPT, System, case, review
 from tests.producers.gateway.arriving import fold, open_to_all, wrong
 from tests.producers.gateway.exploring import explore
-from tests.producers.gateway.house import SYSTEM, House, ce_headers
+from tests.producers.gateway.house import SYSTEM, House
 from tests.producers.gateway.mutating import bombard
 from tests.producers.gateway.noted import together
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
 NOWHERE = "postgresql://hcp:x@127.0.0.1:9/none"
-
-
-class Sender:
-    """A device that sends over HTTP."""
-
-    def __init__(self, url: str, key: NewKey) -> None:
-        self._url, self._key = url, key
-
-    def send(self, event: dict[str, Any]) -> httpx.Response:
-        body = json.dumps(event).encode()
-        signed = sign(
-            self._key.device_id, self._key.key_id, decode(self._key.secret), "POST", "/v1/events", body
-        )
-        return httpx.post(
-            f"{self._url}/v1/events", content=body, headers=ce_headers(event) | signed, timeout=20
-        )
 
 
 @pytest.fixture
@@ -86,7 +68,7 @@ def test_a_signed_bad_review_becomes_a_ticket_and_can_be_followed(
 def test_what_is_revoked_is_refused_within_ten_seconds(system: System, gateway: GatewayProcess) -> None:
     sender = Sender("", terminal(system.settings))
     gateway.start()
-    sender._url = gateway.url
+    sender.url = gateway.url
     assert sender.send(review("C1", channel="terminal")).status_code == 202
     Office(system.settings).revoke("w1")
     began = time.monotonic()
@@ -103,7 +85,7 @@ def test_without_a_database_it_starts_and_takes_what_devices_send(
 ) -> None:
     sender = Sender("", terminal(system.settings))
     gateway.start()
-    sender._url = gateway.url
+    sender.url = gateway.url
     assert sender.send(review("C1", channel="terminal")).status_code == 202
     gateway.kill()
     there = system.settings.database.url
@@ -122,7 +104,7 @@ def test_without_a_database_it_starts_and_takes_what_devices_send(
 def test_told_to_stop_it_stops_at_once_and_says_so(system: System, gateway: GatewayProcess) -> None:
     sender = Sender("", terminal(system.settings))
     gateway.start()
-    sender._url = gateway.url
+    sender.url = gateway.url
     events = [review(f"C{n}", channel="terminal") for n in range(20)]
     assert {sender.send(event).status_code for event in events} == {202}
     began = time.monotonic()

@@ -18,6 +18,7 @@ from pipeline.settings import environment
 from producers.errors import CannotImportError
 from producers.imports.database.query import Query
 from tests.harness import System
+from tests.producers.imports.test_database import COLONS
 from tests.producers.imports.test_sources import PROVINCE
 from tests.wait import wait_for
 
@@ -212,3 +213,18 @@ def test_the_transaction_is_read_only_and_what_is_wrong_is_told(system: System, 
         (row,) = snapshot.rows(None)
         assert row.cells["updated_at"]
         assert [again.key for again in snapshot.rows(row.cursor)] == [row.key]
+
+
+@pytest.mark.parametrize("literal", COLONS)
+def test_a_query_is_asked_as_it_stands(system: System, town: Connection, literal: str) -> None:
+    add(town, 0, 1)
+    url, query = (
+        system.settings.database.url.get_secret_value(),
+        f"select '{literal}'::text as said, '7'::varchar::int as seven, updated_at::timestamptz from town.cases",
+    )
+    with Query(url, query, "updated_at").snapshot() as snapshot:
+        (row,) = snapshot.rows(None)
+        (again,) = snapshot.rows(row.cursor)
+        assert (row.cells["said"], row.cells["seven"]) == (literal, "7")
+        assert again.key == row.key
+        assert snapshot.without_cursor() == 0

@@ -6,11 +6,17 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import msgspec
 
+from producers.spool.http_sink import PASSING
+
 TIMEOUT_SECONDS = 5.0
 
 
 class NotTaken(Exception):
     """Try again later. The message says status or kind of error, never a number or a link."""
+
+
+class Refused(Exception):
+    """It will not be taken, whenever it is sent. The message says the status."""
 
 
 class Message(msgspec.Struct):
@@ -33,7 +39,7 @@ _opener = build_opener(_Stays())
 
 
 def post(webhook: str, message: Message) -> None:
-    """Hand it over. Blocks for seconds at most. Raises NotTaken."""
+    """Hand it over. Blocks for seconds at most. Raises NotTaken, Refused."""
     headers = {"Content-Type": "application/json", "Idempotency-Key": message.id}
     request = Request(webhook, msgspec.json.encode(message), headers, method="POST")  # noqa: S310  settings hold it to http(s)
     try:
@@ -41,6 +47,7 @@ def post(webhook: str, message: Message) -> None:
             return
     except HTTPError as error:
         error.close()
-        raise NotTaken(f"status {error.code}") from None
+        never = 400 <= error.code < 500 and error.code not in PASSING
+        raise (Refused if never else NotTaken)(f"status {error.code}") from None
     except (URLError, OSError, http.client.HTTPException) as error:
         raise NotTaken(type(getattr(error, "reason", error)).__name__) from None

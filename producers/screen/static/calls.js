@@ -1,6 +1,7 @@
 // Invitations of the window's system, as they come: one long answer of the gateway (server-sent events), begun again
 // whenever it ends. (EventSource cannot sign.)
 
+import { problem } from "./gateway.js";
 import { Pause } from "./pause.js";
 
 const SILENCE = 40_000; // the gateway says something every 15 s
@@ -41,18 +42,41 @@ export class Calls {
     this.#silence = new Silence();
     try {
       const answer = await this.gateway.ask("GET", this.path, { signal: this.#silence.signal });
-      if (answer.status === 401 || answer.status === 403) throw new Refused();
-      if (!answer.ok) throw new Error(`status ${answer.status}`);
-      this.#pause.succeeded();
-      this.linked("connected");
-      for await (const { name, data } of events(answer.body, this.#silence)) this.heard(name, data);
+      if (await isRefusal(answer)) throw new Refused();
+      if (!isStream(answer)) throw new Error(`status ${answer.status}`);
+      await this.#follow(answer.body);
     } finally {
       this.#silence.end();
     }
   }
+
+  // To its end. Connected is who has heard something: a portal or a proxy in between answers 200, too.
+  async #follow(body) {
+    let begun = false;
+    for await (const event of events(body, this.#silence)) {
+      if (!begun) this.#begun();
+      begun = true;
+      if (event) this.heard(event.name, event.data);
+    }
+    if (!begun) throw new Error("an empty stream");
+  }
+
+  #begun() {
+    this.#pause.succeeded();
+    this.linked("connected");
+  }
 }
 
 class Refused extends Error {}
+
+// Of the gateway itself: a portal's 403 says nothing of the enrolment.
+async function isRefusal(answer) {
+  return (answer.status === 401 || answer.status === 403) && Boolean((await problem(answer)).kind);
+}
+
+function isStream(answer) {
+  return answer.ok && /^text\/event-stream\b/i.test(answer.headers.get("content-type"));
+}
 
 // Gives up an answer that has become silent: a connection can be dead without saying so.
 class Silence extends AbortController {
@@ -68,12 +92,14 @@ class Silence extends AbortController {
     this.#timer = setTimeout(() => this.abort(), SILENCE);
   }
 
+  // Nobody waits for what is left of the answer.
   end() {
     clearTimeout(this.#timer);
+    this.abort();
   }
 }
 
-// The named events of a body. Lines that begin with a colon are only signs of life.
+// The named events of a body; nothing for a sign of life, a line that begins with a colon.
 async function* events(body, silence) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -83,7 +109,7 @@ async function* events(body, silence) {
     silence.broken();
     const whole = (rest + value).split("\n\n");
     rest = whole.pop();
-    yield* whole.filter((text) => !text.startsWith(":")).map(event);
+    yield* whole.map((text) => (text.startsWith(":") ? undefined : event(text)));
   }
 }
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -12,8 +13,9 @@ from producers.tokens import CaseToken, Claims, Kind, Place, new_id
 from schemas.codes import Channel
 from schemas.identifiers import uuid7
 from tests.consumers.client import Client
-from tests.harness import case, now, review
+from tests.harness import case, now
 from tests.producers.gateway.house import SYSTEM, House, house
+from tests.producers.gateway.test_events import at_window
 
 PHONE = "13800001111"
 
@@ -221,7 +223,22 @@ def test_a_review_that_was_set_aside(gateway: House) -> None:
 def test_nothing_is_told_of_what_is_no_review(gateway: House) -> None:
     of_case = case("C1")
     assert gateway.send(of_case, SYSTEM).status_code == 202
-    assert gateway.send(review("C1", channel="terminal", event_id="plain-id")).status_code == 202
-    for event_id in (of_case["event_id"], str(uuid7())):
+    for event_id in (of_case["event_id"], str(uuid7()), "%20", "x" * 65, ""):
         assert kind(gateway.client.get(f"/v1/reviews/{event_id}")) == (404, "unknown_review")
-    assert kind(gateway.client.get("/v1/reviews/plain-id")) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "event_id", ["EVT-2026-0001", "019A0000-0000-7000-8000-000000000001", "2026/11/28 #7", "x" * 64]
+)
+def test_a_review_is_found_under_whatever_id_it_was_taken(gateway: House, event_id: str) -> None:
+    """The contract takes any 1 to 64 characters; a sender who is told that it is unknown sends it again for ever."""
+    assert gateway.send(at_window(event_id=event_id)).status_code == 202
+    found = gateway.client.get(f"/v1/reviews/{quote(event_id, safe='')}")
+    assert (found.status_code, found.json()["event_id"]) == (200, event_id)
+
+
+def test_one_phone_has_one_mark_however_a_client_writes_it(gateway: House) -> None:
+    token = bearer(gateway, place())
+    for phone in (PHONE, "138-0000-1111", "+86 138 0000 1111"):
+        submit(gateway, token, **said(reviewer={"phone": phone}))
+    assert len({value["reviewer_mark"] for value in gateway.values()}) == 1

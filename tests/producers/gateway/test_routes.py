@@ -43,7 +43,10 @@ def test_rules_that_go_together(app: Starlette) -> None:
         else:
             assert body == 0
         if auth is Auth.TOKEN:
-            assert rate is not Rate.NONE
+            thanks = route.path.endswith(
+                "/thanks"
+            )  # who was taken is told so, however often the address came
+            assert rate is not Rate.NONE or thanks
         if rate is Rate.TOKEN:
             assert auth is Auth.TOKEN
 

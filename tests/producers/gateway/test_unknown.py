@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from producers.gateway.unknown import with_unknown
+from producers.gateway.unknown import PERSONAL, with_unknown
 from producers.tokens import Kind, Place, new_id
 from schemas.events import CaseEvent, ReviewEvent
 from schemas.identifiers import uuid7
@@ -27,7 +27,10 @@ FINITE = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.integers()
     | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=12).filter(lambda name: not is_personal(name)), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 EXTRA: dict[str, Any] = {"x_window_light": "绿", "ticket": {"no": 17, "wait": [1, 2.50, None]}, "": False}
@@ -112,6 +115,16 @@ def test_no_clear_identity_reaches_the_spool_beside_the_sealed_one(
     assert row.record.value.endswith(b',"more":1}')
 
 
+@pytest.mark.parametrize("name", ["phone", "mobile", "idCardNo", "Cert-No", "手机号", "姓名", "userName"])
+def test_what_is_called_as_an_identity_is_kept_at_no_depth(name: str) -> None:
+    inside = {name: "13800001111", "level": 1.50}
+    sent = {"satisfaction": 5, name: "13800001111", "citizen": inside, "many": [[inside], {"deep": inside}]}
+    kept = made({"satisfaction": 4}, json.dumps(sent).encode())
+    assert kept == {
+        "satisfaction": 4, "citizen": {"level": 1.5}, "many": [[{"level": 1.5}], {"deep": {"level": 1.5}}],
+    }  # fmt: skip
+
+
 def test_known_fields_that_are_null_stay_away(gateway: House) -> None:
     event = at_window(reviewer=None, comment=None, received_at=None, device_seq=None, unknown=None)
     assert gateway.send(event).status_code == 202
@@ -191,6 +204,10 @@ def spelt(name: str) -> str:
     return re.sub(r"[\W_]", "", normalize("NFKC", name).casefold())
 
 
+def is_personal(name: str) -> bool:
+    return spelt(name) in map(spelt, PERSONAL)
+
+
 @hypothesis_settings(deadline=None, max_examples=300)
 @given(
     extras=st.dictionaries(st.text(max_size=12), FINITE, max_size=6),
@@ -202,7 +219,11 @@ def test_any_further_fields_change_nothing_of_the_event(
     open_house: House, extras: dict[str, Any], escaped: bool, nulls: set[str], event: dict[str, Any]
 ) -> None:
     kind: type[Any] = ReviewEvent if "satisfaction" in event else CaseEvent
-    further = {name: said for name, said in extras.items() if spelt(name) not in named(kind)}
+    further = {
+        name: said
+        for name, said in extras.items()
+        if spelt(name) not in named(kind) and not is_personal(name)
+    }
     way_in, nothing = open_house.way_in, dict.fromkeys(nulls)
     body = json.dumps(further | {"Reviewer": "王"} | event | nothing, ensure_ascii=escaped).encode()
     plain = way_in.record(way_in.read(kind, json.dumps(event).encode()), "/t")

@@ -5,8 +5,6 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,7 +18,6 @@ from typer.testing import CliRunner
 from producers.cli import app
 from producers.errors import CannotImportError, DamagedError, NotPublishedError, SourceAwayError
 from producers.imports.cases import ROWS_A_FLUSH
-from producers.imports.database.cursor import Cursor, Type, cursor_of
 from producers.imports.database.poller import Polled, Poller, position_of
 from producers.imports.database.query import Query
 from producers.imports.known import load
@@ -275,6 +272,21 @@ def test_whatever_comes_late_ties_or_fails_every_row_arrives_as_it_is_in_the_end
     assert office.poll().report.rows == 0
 
 
+COLONS = (r"a%:ok", '{"k" :1}', r"\:k", ":since", "::k", "%s ? %(k)s")
+
+
+@pytest.mark.parametrize("literal", COLONS)
+def test_a_query_is_asked_as_it_stands(office: Office, literal: str) -> None:
+    office.add("A", 1)
+    office.add("B", None)
+    query = f"select '{literal}' as said, updated from cases"
+    with Query(office.url, query, "updated").snapshot() as snapshot:
+        (row,) = snapshot.rows(None)
+        (again,) = snapshot.rows(row.cursor)
+        assert row.cells["said"] == again.cells["said"] == literal
+        assert snapshot.without_cursor() == 1
+
+
 def test_the_database_is_only_read(office: Office) -> None:
     with (
         pytest.raises(SourceAwayError, match="readonly"),
@@ -307,7 +319,7 @@ def test_a_url_that_leads_nowhere_is_told_without_its_secret(url: str, said: str
         (QUERY, "updated; drop table cases", "plain name of a column"),
         ("select SBLSH, updated from cases", "updated", "there is no column .*SXBM"),
         (f"select {COLUMNS}, updated + 0.5 as updated from cases", "updated", "of the type float"),
-        (f"select {COLUMNS}, updated from cases where updated = :x", "updated", "StatementError"),
+        (f"select {COLUMNS}, updated from cases where updated = :x", "updated", "number of bindings"),
     ],
 )
 def test_a_query_that_cannot_be_asked(office: Office, query: str, cursor: str, said: str) -> None:
@@ -350,36 +362,6 @@ def test_the_position_is_ours_alone_and_one_process_has_it(office: Office) -> No
     file.write_bytes(b"nonsense" * 1000)
     with pytest.raises(DamagedError, match="everything is read again"):
         office.poll()
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        (5, Type.NUMBER),
-        (Decimal(5), Type.NUMBER),
-        (datetime(2026, 11, 2, 9, 30, 0, 1, tzinfo=UTC), Type.INSTANT),
-        (datetime(2026, 11, 2, 9, 30), Type.LOCAL_TIME),
-        (date(2026, 11, 2), Type.DAY),
-        ("2026-11-02", Type.TEXT),
-    ],
-)
-def test_a_cursor_value_is_asked_for_as_it_came(value: Any, kind: Type) -> None:
-    cursor = cursor_of(value)
-    assert cursor.type is kind
-    assert cursor.asked() == value
-    assert cursor.back(0) == cursor
-    assert cursor_of(cursor.asked()) == cursor
-
-
-def test_how_far_back_is_by_the_kind_of_the_cursor() -> None:
-    at = datetime(2026, 11, 2, 9, 30, tzinfo=timezone(timedelta(hours=8)))
-    assert cursor_of(at).back(60).asked() == at - timedelta(minutes=1)
-    assert cursor_of(7).back(60) == Cursor(Type.NUMBER, -53)
-    assert cursor_of(date(2026, 11, 2)).back(60).asked() == date(2026, 11, 1)
-    assert cursor_of("x").back(60) == cursor_of("x")
-    for value in (1.5, True, Decimal("1.5"), b"x", None):
-        with pytest.raises(CannotImportError, match="use one with times, whole numbers or text"):
-            cursor_of(value)
 
 
 def test_the_command_polls_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

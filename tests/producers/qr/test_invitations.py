@@ -69,6 +69,7 @@ def test_the_link_and_the_json_api_admit_the_same_two_reviews(gateway: House) ->
         ({"channel": "terminal"}, 422, "channel"),
         ({"channel": "nonsense"}, 422, "channel"),
         ({"case_no": ""}, 422, "case_no"),
+        ({"case_no": " \n"}, 422, "case_no"),
         ({"case_no": 5}, 422, "case_no"),
         ({"expires_in": 5}, 422, "expires_in"),
         ({"channel": "sms", "phone": "12345"}, 422, "phone"),
@@ -109,7 +110,7 @@ def test_a_text_message_is_queued_once(tmp_path: Path, caplog: pytest.LogCapture
         (outbox,) = gateway.way_in.beside
         assert isinstance(outbox, Outbox)
         asked = ASKED | {"channel": "sms", "phone": "138 0013 5678"}
-        assert [invite(gateway, asked).json()["sms"] for _ in range(2)] == ["queued", "sent_before"]
+        assert [invite(gateway, asked).json()["sms"] for _ in range(2)] == ["queued", "queued"]
         assert invite(gateway, ASKED | {"channel": "sms", "service_no": 3}).json()["sms"] == "not_sent"
         landline = ASKED | {"channel": "sms", "service_no": 4, "phone": "0917-5542345"}
         assert invite(gateway, landline).json()["sms"] == "not_sent"
@@ -121,3 +122,22 @@ def test_a_text_message_is_queued_once(tmp_path: Path, caplog: pytest.LogCapture
         assert outbox.waiting() == 0, "its link has expired"
         outbox.stop()
     assert PHONE not in caplog.text
+
+
+@pytest.mark.parametrize("case_no", ["MX1 ", "\nMX1", "MX\x001", "\u3000MX1"])
+def test_a_case_has_one_link_however_its_number_was_typed(gateway: House, case_no: str) -> None:
+    """Its reviews are stored under the cleaned one: else each way of typing it would admit a first review more."""
+    tokens = [
+        gateway.way_in.tokens.read(invite(gateway, ASKED | {"case_no": no}).json()["token"])
+        for no in ("MX1", case_no)
+    ]
+    assert tokens[0] == tokens[1]
+
+
+def test_the_largest_invitation_makes_a_link_that_the_gateway_reads(gateway: House) -> None:
+    codes = dict.fromkeys(("case_no", "hall_code", "window_code", "staff_id"), "𠮷" * 64)
+    asked = ASKED | codes | {"item_name": "𠮷" * 200, "dept_code": "𠮷" * 18, "item_code": "𠮷" * 36}
+    answer = invite(gateway, asked)
+    claims = gateway.way_in.tokens.read(answer.json()["token"])
+    assert claims.name == "𠮷" * 80
+    assert claims.fields() | codes == claims.fields()

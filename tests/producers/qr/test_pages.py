@@ -16,6 +16,7 @@ import pytest
 from producers.spool.errors import SpoolFull
 from producers.tokens import Claims
 from schemas.codes import SATISFACTION, reason_codes
+from schemas.identifiers import uuid7
 from schemas.receipt import event_of, new_event_id
 from tests.producers.gateway.house import House, house
 from tests.producers.qr.walls import DEPT, WINDOW, case_claims
@@ -232,6 +233,30 @@ def test_thanks_belongs_to_a_number(gateway: House) -> None:
     assert gateway.client.get(path + "/thanks?number=<script>").headers["location"] == path
 
 
+def test_whoever_was_taken_is_thanked_though_the_address_has_asked_for_much(tmp_path: Path) -> None:
+    with house(tmp_path, address_per_minute=3) as gateway:
+        path = path_of(gateway, case_claims(gateway.way_in.tokens))
+        assert gateway.client.get(path).status_code == 200
+        taken = submit(gateway, path, level="5")
+        assert (taken.status_code, len(gateway.rows())) == (303, 1)
+        assert "感谢您的评价" in gateway.client.get(taken.headers["location"]).text
+        assert gateway.client.get(path).status_code == 429
+
+
+def test_a_follow_up_is_called_so_also_where_the_first_review_has_no_number(gateway: House) -> None:
+    claims = case_claims(gateway.way_in.tokens)
+    path = path_of(gateway, claims)
+    token = path.removeprefix("/r/")
+    first = {"event_id": str(uuid7()), "satisfaction": 2, "submitted_at": gateway.clock().isoformat()}
+    answer = gateway.client.post("/v1/reviews", json=first, headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 202
+    follow_up = gateway.client.get(path + "?again=1")
+    submit(gateway, path, level="4", review_no="2", event_id=HIDDEN.search(follow_up.text)[1])  # type: ignore[index]
+    told = gateway.client.get(path).text
+    assert "<h2>追加评价的回执编号</h2>" in told
+    assert "<h2>回执编号</h2>" not in told
+
+
 def test_a_receipt_says_received_while_the_database_is_away(gateway: House) -> None:
     number = number_in(submit(gateway, path_of(gateway, WINDOW), level="1"))
     told = gateway.client.get("/r/receipt", params={"number": number.lower().replace("-", "")})
@@ -254,7 +279,7 @@ def test_headers_of_every_page(gateway: House) -> None:
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
         assert "set-cookie" not in answer.headers
-        assert "ratelimit" in answer.headers
+        assert ("ratelimit" in answer.headers) == ("/thanks" not in page)
 
 
 def test_it_is_small(gateway: House) -> None:

@@ -191,12 +191,12 @@ def test_it_is_measured(tmp_path: Path) -> None:
         fill(open_, "e1", "e2", "e3", "e2")
         open_.mark_sent(open_.pending(2), {2: "too_large"})
         clock.jump(minutes=5)
-        open_.measure(timedelta(hours=48))
+        open_.measure(timedelta(hours=12))
         assert sample("hcp_spool_appended_total") == appended + 3
         assert sample("hcp_spool_sent_total") == sent + 1
         assert sample("hcp_spool_pending_rows") == 1
         assert sample("hcp_spool_oldest_seconds") == 300
-        assert sample("hcp_spool_age_limit_seconds") == 172_800
+        assert sample("hcp_spool_age_limit_seconds") == 43_200
         assert sample("hcp_spool_refused_rows") == 1
         assert sample("hcp_spool_damaged_files") == 0
         assert sample("hcp_spool_max_bytes") == 64 * 2**20

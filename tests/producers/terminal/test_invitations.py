@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from producers.devices.device import Device
+from producers.gateway.asking import asked
 from producers.screen import stream
-from producers.screen.invitations import Invitation, Invitations, Mailbox, read
+from producers.screen.invitations import Invitation, Invitations, Mailbox
 from producers.screen.shell import Shell
 from schemas.reading import Invalid
 from tests.producers.gateway.house import SYSTEM, TERMINAL, House, devices, key, settings_in
@@ -106,7 +107,7 @@ def test_two_halls_may_number_their_windows_alike(
 
 def test_what_the_citizen_is_called_is_left_out_and_text_is_cleaned() -> None:
     said = {"case_no": " C1\u0000 ", "item_name": "社保\u0007", "phone": "13800135678", "name": "张三"}
-    assert read(json.dumps(said).encode()) == Invitation("C1", item_name="社保")
+    assert asked(json.dumps(said).encode(), Invitation) == Invitation("C1", item_name="社保")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_what_the_citizen_is_called_is_left_out_and_text_is_cleaned() -> None:
 )
 def test_what_is_no_invitation_is_refused(body: bytes, reason: str) -> None:
     with pytest.raises(Invalid) as refused:
-        read(body)
+        asked(body, Invitation)
     assert refused.value.reason == reason
 
 
