@@ -14,12 +14,13 @@ from schemas.codes import Channel
     ("values", "literal"),
     [
         ((), "{}"),
-        (("a",), '{"a"}'),
-        (("a", "b"), '{"a","b"}'),
-        (("", "{,}", "\\", '"', "好"), r'{"","{,}","\\","\"","好"}'),
+        (("a",), "{a}"),
+        (("name_missing", "5", "B_9"), "{name_missing,5,B_9}"),
+        (("null", "NULL", "nullable"), '{"null","NULL",nullable}'),
+        (("", "{,}", "a b", "a-b", "\\", '"', "好"), r'{"","{,}","a b","a-b","\\","\"","好"}'),
     ],
 )
-def test_an_array_literal_quotes_and_escapes(values: tuple[str, ...], literal: str) -> None:
+def test_an_array_literal_quotes_and_escapes_what_needs_it(values: tuple[str, ...], literal: str) -> None:
     assert array(values) == literal
 
 

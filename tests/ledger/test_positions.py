@@ -89,13 +89,30 @@ def test_another_topic_of_the_same_name_is_not_read_before_it_is_adopted(book: L
     assert [row[4] for row in was[2:]] == [True, True], "adopting one retires no other"
 
 
-def test_a_log_that_ends_before_the_position_is_another_one(book: Ledger) -> None:
-    """The same id, but less than was read already: a broker that was set back."""
-    look(book, mark(0, 0, 99))
+def test_a_log_that_ends_before_the_position_has_lost_its_end_and_what_was_folded_is_set_apart(
+    book: Ledger,
+) -> None:
+    """The same id, but less than was read already: a broker that was set back. Its neighbour goes on."""
+    look(book, mark(0, 0, 99), mark(1, 0, 99))
     move(book, 0, 10)
     assert look(book, mark(0, 0, 10)) == ({("t", 0): 10}, [])
-    starts, told = look(book, mark(0, 0, 9))
-    assert (starts, [made.log.end for made in told]) == ({}, [9])
+    book.ask(
+        "insert into log_gap (topic, partition, topic_id, from_offset, to_offset) values ('t', 0, 'id', 0, 1), ('t', 1, 'id', 0, 1) returning 1"
+    )
+    cut, other = mark(0, 4, 9), mark(1, 0, 99)
+    for _ in range(2):
+        starts, told = look(book, cut, other)
+        assert starts == {("t", 1): 0}
+        assert told == [MadeAnew(Position("t", 0, "id~1", 10), cut)], "however often it is looked at"
+    assert book.ask("select partition, topic_id from log_gap order by 1") == [(0, "id~1"), (1, "id")]
+    for _ in range(2):
+        with transaction(book.pool) as cursor:
+            adopt(cursor, cut)
+        assert look(book, cut, other) == ({("t", 0): 4, ("t", 1): 0}, [])
+    columns = "partition, topic_id, first_offset, next_offset, retired_at is null"
+    assert stands(book, columns) == [
+        (0, "id", 4, 4, True), (0, "id~1", 0, 10, False), (1, "id", 0, 0, True)
+    ]  # fmt: skip
 
 
 def test_a_position_that_came_while_the_log_was_read_is_not_judged_by_it(book: Ledger) -> None:
@@ -125,6 +142,8 @@ def test_a_locked_position_is_nobody_elses_and_reading_one_waits_for_nobody(book
 
 def test_what_was_made_anew_is_told_with_what_to_do() -> None:
     told = str(MadeAnew(Position("t", 3, "old", 10), Watermark("t", 3, "new", 0, 7)))
-    assert told.startswith("t[3] was made anew: the ledger stands at offset 10 of topic id old,")
+    assert told.startswith(
+        "t[3] was made anew, or lost its end: the ledger stands at offset 10 of topic id old,"
+    )
     assert "topic id new with end 7" in told
     assert "hcp positions adopt t --dry-run" in told
