@@ -42,7 +42,7 @@ format: $(VENV)/.installed-test  ## may write
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-test  ## measures, in one run, against the ceiling
+bench: tools  ## measures, in one run, against the ceiling
 	@$(BIN)/python -m tests.bench
 
 faults: $(VENV)/.installed-test  ## 200 faults under load on real servers; then the ledger against the model

@@ -1,4 +1,4 @@
-"""What the tests need beside Python: Kafka's jars, Chromium, promtool, Chinese fonts. `python -m tests.tools` brings it, or says how."""
+"""What the tests and the bench need beside Python: Kafka's jars, Chromium, promtool, Chinese fonts, wrk. `python -m tests.tools` brings it, or says how."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ class Machine(NamedTuple):
 
 def missing(machine: Machine) -> list[str]:
     """The Debian packages that are not there."""
-    wanted = {"chromium": "chromium", "promtool": "prometheus", "fc-list": "fontconfig"}
+    wanted = {"chromium": "chromium", "promtool": "prometheus", "fc-list": "fontconfig", "wrk": "wrk"}
     packages = [package for program, package in wanted.items() if not machine.which(program)]
     return packages if has_chinese_font(machine) else [*packages, "fonts-noto-cjk"]
 

@@ -10,6 +10,7 @@ PROGRAM = {
     "chromium": "chromium",
     "prometheus": "promtool",
     "fontconfig": "fc-list",
+    "wrk": "wrk",
     "fonts-noto-cjk": "a font",
 }
 
@@ -42,7 +43,7 @@ def test_nothing_is_done_or_said_when_all_is_there(capsys: pytest.CaptureFixture
 
 
 def test_root_gets_exactly_what_is_missing_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    apt = Apt("chromium", "fc-list")
+    apt = Apt("chromium", "fc-list", "wrk")
     assert provide(apt.machine()) == ""
     assert apt.commands == ["update", "install"]
     assert capsys.readouterr().out == "installing for the tests: prometheus fonts-noto-cjk\n"
@@ -71,7 +72,7 @@ def test_an_install_that_brings_too_little_is_noticed() -> None:
 
 
 def test_who_is_not_root_or_has_no_apt_is_told_the_line_to_type() -> None:
-    apt = Apt("promtool", "fc-list", "a font")
+    apt = Apt("promtool", "fc-list", "a font", "wrk")
     assert provide(apt.machine(root=False)) == (
         "the tests need chromium; type: sudo apt-get install chromium"
     )
