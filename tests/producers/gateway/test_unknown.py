@@ -13,6 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from producers.gateway.unknown import PERSONAL, with_unknown
+from producers.imports.known import known
+from producers.imports.paper import form
 from producers.tokens import Kind, Place, new_id
 from schemas.events import CaseEvent, ReviewEvent
 from schemas.identifiers import uuid7
@@ -115,7 +117,13 @@ def test_no_clear_identity_reaches_the_spool_beside_the_sealed_one(
     assert row.record.value.endswith(b',"more":1}')
 
 
-@pytest.mark.parametrize("name", ["phone", "mobile", "idCardNo", "Cert-No", "手机号", "姓名", "userName"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "phone", "mobile", "idCardNo", "Cert-No", "手机号", "姓名", "userName",
+        "certkeyGOV", "userMobile", "contactTel", "applicant_phone", "LXDH", "sfzh", "申请人联系电话", "证件号码",
+    ],
+)  # fmt: skip
 def test_what_is_called_as_an_identity_is_kept_at_no_depth(name: str) -> None:
     inside = {name: "13800001111", "level": 1.50}
     sent = {"satisfaction": 5, name: "13800001111", "citizen": inside, "many": [[inside], {"deep": inside}]}
@@ -123,6 +131,40 @@ def test_what_is_called_as_an_identity_is_kept_at_no_depth(name: str) -> None:
     assert kept == {
         "satisfaction": 4, "citizen": {"level": 1.5}, "many": [[{"level": 1.5}], {"deep": {"level": 1.5}}],
     }  # fmt: skip
+
+
+def test_the_names_by_which_our_own_sources_know_an_identity_are_among_them() -> None:
+    columns = {column for source in known().values() for column in source.personal} | set(form.PERSONAL)
+    assert {"certkeyGOV", "userName", "身份证号"} <= columns
+    assert [name for name in sorted(columns) if not is_personal(name)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["item_name", "windowName", "linkName", "hotel", "certType", "phone_model", "xm"]
+)
+def test_what_only_resembles_an_identity_is_kept(name: str) -> None:
+    assert made({"satisfaction": 4}, json.dumps({"more": {name: "x"}}).encode())["more"] == {name: "x"}
+
+
+@pytest.mark.parametrize("ends", [("[", "]"), ('{"a":', "}")], ids=["arrays", "objects"])
+def test_however_deep_a_field_is_nested_it_is_kept_or_refused(gateway: House, ends: tuple[str, str]) -> None:
+    """A 500 says that the same may be sent again: the sender would, for ever."""
+    told = {}
+    for depth in (1, 200, 500, 700, *range(880, 1020, 4)):
+        event = at_window()
+        deep = f', "x": {ends[0] * depth}1{ends[1] * depth}}}'
+        answer = post(gateway, (json.dumps(event)[:-1] + deep).encode(), BINARY, **ce_headers(event))
+        told[depth] = answer.status_code
+    assert [told[depth] for depth in (1, 200, 500, 700)] == [202] * 4
+    assert set(told.values()) == {202, 400}
+
+
+def test_a_deep_event_takes_no_other_of_its_batch_along(gateway: House) -> None:
+    flat, deep = at_window(), at_window()
+    sent = json.dumps([envelope(flat), envelope(deep | {"x": "deep"})])
+    answer = post(gateway, sent.replace('"deep"', "[" * 700 + "]" * 700).encode(), BATCH)
+    assert answer.status_code == 202
+    assert [value["event_id"] for value in gateway.values()] == [flat["event_id"], deep["event_id"]]
 
 
 def test_known_fields_that_are_null_stay_away(gateway: House) -> None:
