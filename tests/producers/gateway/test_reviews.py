@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from pipeline.sealing import Sealer
+from producers.gateway.received import Received
 from producers.tokens import CaseToken, Claims, Kind, Place, new_id
 from schemas.codes import Channel
 from schemas.identifiers import uuid7
@@ -74,6 +75,19 @@ def test_a_case_token_admits_one_review_and_one_follow_up(gateway: House) -> Non
         ("C1", 2),
         ("C2", 1),
     ]
+
+
+def test_another_gateway_knows_of_no_review_and_takes_one_more(gateway: House, tmp_path: Path) -> None:
+    """As docs/operations.md says: of the two the ledger makes a conflict, and nothing is lost."""
+    headers = bearer(gateway, service(gateway))
+    first, second = said(), said()
+    assert submit(gateway, headers, **first).status_code == 202
+    with house(tmp_path / "other") as other:
+        assert kind(other.client.get(f"/v1/reviews/{first['event_id']}")) == (404, "unknown_review")
+        assert submit(other, headers, **second).status_code == 202
+        assert kind(submit(other, headers)) == (409, "already_reviewed")
+        keys = {row.record.key for one in (gateway, other) for row in one.rows()}
+    assert keys == {b"C1"}, "one partition, where they meet"
 
 
 def test_a_place_token_admits_any_number(gateway: House) -> None:
@@ -223,8 +237,33 @@ def test_a_review_that_was_set_aside(gateway: House) -> None:
 def test_nothing_is_told_of_what_is_no_review(gateway: House) -> None:
     of_case = case("C1")
     assert gateway.send(of_case, SYSTEM).status_code == 202
-    for event_id in (of_case["event_id"], str(uuid7()), "%20", "x" * 65, ""):
+    for event_id in (of_case["event_id"], str(uuid7())):
         assert kind(gateway.client.get(f"/v1/reviews/{event_id}")) == (404, "unknown_review")
+
+
+@pytest.mark.parametrize("said", ["", "%20", "%00", "x" * 65, "x" * 30_000, "%F0%A0%AE%B7" * 65])
+def test_for_what_no_event_is_called_nobody_is_asked(
+    gateway: House, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """Anybody may ask: what lies behind it must not be made to search for what cannot be there."""
+    asked = list[str]()
+    monkeypatch.setattr(Received, "find", lambda _, event_id: asked.append(event_id))
+    assert kind(gateway.client.get(f"/v1/reviews/{said}")) == (404, "unknown_review")
+    assert asked == []
+    assert kind(gateway.client.get("/v1/reviews/%20EVT-1%0A")) == (404, "unknown_review")
+    assert asked == ["EVT-1"], "cleaned as the contract cleans it"
+
+
+def test_what_is_asked_for_is_in_no_log_and_in_no_problem(
+    gateway: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An id is the sender's choice, and may hold what nobody should read."""
+    with caplog.at_level(0):
+        answer = gateway.client.get(f"/v1/reviews/EVT-{PHONE}")
+    assert kind(answer) == (404, "unknown_review")
+    ours = [vars(record) for record in caplog.records if record.name.startswith(("producers", "pipeline"))]
+    assert ours, "the ledger is away, and that is logged"
+    assert PHONE not in answer.text + str(ours)
 
 
 @pytest.mark.parametrize(
