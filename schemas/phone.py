@@ -17,11 +17,11 @@ _EXTENSION = re.compile(r"(.+?)(?:转分机|转|分机|[#\-‐-―−])\s*([0-9]
 def phone(typed: str) -> str:
     """Digits alone, of a landline's extension with a hyphen before it (`02987654321-802`); empty for what is no number."""
     plain = normalize("NFKC", typed)
+    if found := mobile(plain):
+        return found  # first: 8613800-135678 has the look of a local number's extension
     parts = _EXTENSION.fullmatch(plain)
     switchboard = _found(_LANDLINE, parts[1]) if parts else ""
-    if parts and switchboard:
-        return f"{switchboard}-{parts[2]}"
-    return mobile(plain) or _found(_LANDLINE, plain)
+    return f"{switchboard}-{parts[2]}" if parts and switchboard else _found(_LANDLINE, plain)
 
 
 def mobile(typed: str) -> str:

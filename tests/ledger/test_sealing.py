@@ -2,16 +2,24 @@
 
 import base64
 import json
+import time
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipeline.ledger.decode import decode
+from pipeline.ledger.portion import Portion, Record
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Seal, load
 from pipeline.weak_keys import weakness
+from schemas.events import Reviewer
+from schemas.topics import Stream
+from tests.harness import review
 
 OLD, NEW, NEXT = (base64.b64encode(sha256(name).digest()).decode() for name in (b"old", b"new", b"next"))
 
@@ -52,6 +60,45 @@ def test_a_mark_stays_when_keys_sort_before_the_root_and_when_others_go() -> Non
     with pytest.raises(CannotOpen):
         Sealer(rings[3]).open_reviewer("e", sealed)
     assert Sealer(ring("a", a=NEW)).mark("19900001234") != Sealer(rings[0]).mark("19900001234"), "the twin"
+
+
+TYPED = [
+    "13800135678",
+    "138-0013-5678",
+    "+86 138 0013 5678",
+    "008613800135678",
+    "１３８００１３５６７８",
+    " 138.0013.5678\u200b",
+]
+
+
+def test_one_phone_has_one_mark_and_it_is_that_of_its_digits() -> None:
+    sealer = Sealer(ring("a", a=OLD))
+    assert {sealer.mark_of(Reviewer("王", typed)) for typed in TYPED} == {sealer.mark("13800135678")}, (
+        "as ever"
+    )
+    assert sealer.mark_of(Reviewer(phone="(0917) 5542000")) == sealer.mark("09175542000")
+    assert sealer.mark_of(Reviewer(phone="no phone")) == sealer.mark("no phone"), "it stays what it was"
+    assert sealer.mark_of(Reviewer(id_number="x1 ")) == sealer.mark("X1")
+    assert sealer.mark_of(Reviewer("王")) == ""
+
+
+@given(
+    st.text("- ()+.\u2010\u3000", max_size=3), st.integers(1, 10), st.sampled_from(["", "86", "+86", "0086"])
+)
+def test_what_stands_between_the_digits_makes_no_other_person(between: str, at: int, country: str) -> None:
+    number, sealer = "13800135678", Sealer(ring("a", a=OLD))
+    typed = country + number[:at] + between.replace("+", "") + number[at:]
+    assert sealer.mark_of(Reviewer(phone=typed)) == sealer.mark(number)
+
+
+def test_the_fold_marks_what_a_foreign_sender_left_open_in_the_same_way() -> None:
+    events, now_ms = [review("A", reviewer={"phone": typed}) for typed in TYPED], int(time.time() * 1000)
+    records = [Record(at, now_ms, None, (), json.dumps(one).encode()) for at, one in enumerate(events)]
+    sealer = Sealer(ring("a", a=OLD))
+    read = decode(Portion(Stream.REVIEW, "t", 0, 0, len(records), records), sealer)
+    assert read.dead == []
+    assert {arrival.entry.event.reviewer_mark for arrival in read.arrivals} == {sealer.mark("13800135678")}
 
 
 def test_several_keys_need_a_root_and_a_root_needs_its_key() -> None:

@@ -215,6 +215,16 @@ def test_no_clear_identity_reaches_the_spool(tmp_path: Path) -> None:
         assert clear.encode() not in written
 
 
+def test_one_phone_has_one_mark_however_a_device_writes_it(gateway: House) -> None:
+    sealer = Sealer(gateway.settings.seal)
+    for phone in ("13800001111", "138-0000-1111", "+86 138 0000 1111"):
+        event = at_window(reviewer={"phone": phone})
+        assert gateway.send(event).status_code == 202
+        sealed = gateway.values()[-1]["reviewer"]
+        assert sealer.open_reviewer(event["event_id"], sealed).phone == phone, "kept as it was said"
+    assert {value["reviewer_mark"] for value in gateway.values()} == {sealer.mark("13800001111")}
+
+
 def test_a_seal_of_ours_is_opened_for_the_mark_and_a_foreign_one_refused(gateway: House) -> None:
     sealer, event_id = Sealer(gateway.settings.seal), str(uuid7())
     sealed = sealer.seal_reviewer(event_id, phone="13800001111")
