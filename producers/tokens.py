@@ -22,6 +22,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from pipeline.clock import utc_now
 from pipeline.settings import Seal
 from schemas.codes import Channel
+from schemas.reading import clean_text
 
 VERSION = "1"
 MAX_LENGTH = 2_400
@@ -144,12 +145,13 @@ class Tokens:
         return payload.place or self._unsealed(key_id, payload.sealed_case or b"")
 
     def case_id(self, case_no: str, service_no: int) -> str:
-        """The id of every token for this service of this case: however many are made, they admit the same reviews.
+        """The id of every token for this service of this case: however many are made, and however its number was typed, they
+        admit the same reviews.
 
         Derived from the root key, so that it stays alike when keys are added and taken away; the case cannot be told from it.
         """
         key = self._seal.derived(self._seal.root_id, "token id")
-        return hmac.new(key, f"{service_no}/{case_no}".encode(), sha256).hexdigest()[:18]
+        return hmac.new(key, f"{service_no}/{clean_text(case_no)}".encode(), sha256).hexdigest()[:18]
 
     def _parts(self, token: str) -> tuple[str, str]:
         head, _, signed = token.partition(".")

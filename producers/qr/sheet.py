@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
 from markupsafe import Markup
 
 from producers.errors import InputError
 from producers.pages.look import Look
 from producers.pages.words import day
+from producers.qr import making
 from producers.qr.codes import link, svg
-from producers.tokens import Kind, Place, Tokens, new_id
+from producers.tokens import Kind, Place, Tokens
 
 HERE = Path(__file__).parent
 COLUMNS = ("window_code", "name", "dept_code")
@@ -53,11 +55,14 @@ def _window(path: Path, number: int, row: dict[str, str | None]) -> Place:
         raise InputError(f"{path}, row {number}: window_code and name are needed")
     if len(name) > MAX_NAME:
         raise InputError(f"{path}, row {number}: the name has more than {MAX_NAME} characters")
-    return Place(token_id=new_id(), kind=Kind.WINDOW, name=name, dept_code=dept_code, window_code=window_code)
+    try:
+        return making.place(Kind.WINDOW, window_code, making.About(name, dept_code))
+    except InputError as error:
+        raise InputError(f"{path}, row {number}: {error}") from None
 
 
 def cards(tokens: Tokens, url: str, hall: Hall, places: Iterable[Place], expires: datetime) -> list[Card]:
-    """A card for each window, with a token of its own."""
+    """A card for each window, with a token of its own. Raises InputError for a hall's code that no review could say."""
     return [
         Card(place.name, Markup(svg(link(url, tokens.make(_in(hall, place), expires)))))  # noqa: S704  segno's drawing
         for place in places
@@ -71,11 +76,4 @@ def sheet(hall: Hall, printed: Sequence[Card], expires: datetime, zone: ZoneInfo
 
 
 def _in(hall: Hall, place: Place) -> Place:
-    return Place(
-        token_id=place.token_id,
-        kind=place.kind,
-        name=place.name,
-        dept_code=place.dept_code,
-        hall_code=hall.code,
-        window_code=place.window_code,
-    )
+    return making.fit(msgspec.structs.replace(place, hall_code=hall.code))
