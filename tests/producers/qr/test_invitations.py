@@ -8,11 +8,25 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from producers.devices.device import Device
 from producers.qr.sms.outbox import Outbox
-from producers.tokens import CaseToken, TokenExpired
-from tests.producers.gateway.house import SECRETS, SYSTEM, TERMINAL, Clock, House, house, key, settings_in
+from producers.tokens import INVITED, CaseToken, TokenExpired
+from schemas.identifiers import uuid7
+from tests.producers.gateway.house import (
+    SECRETS,
+    SYSTEM,
+    TERMINAL,
+    UNLIMITED,
+    Clock,
+    House,
+    house,
+    key,
+    settings_in,
+)
 
 PATH = "/v1/invitations"
 PHONE = "13800135678"
@@ -22,6 +36,12 @@ ASKED = {"case_no": "MX1", "service_no": 2, "channel": "app", "item_name": "设�
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[House]:
     with house(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def open_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house(tmp_path_factory.mktemp("open"), **UNLIMITED) as made:
         yield made
 
 
@@ -141,3 +161,42 @@ def test_the_largest_invitation_makes_a_link_that_the_gateway_reads(gateway: Hou
     claims = gateway.way_in.tokens.read(answer.json()["token"])
     assert claims.name == "𠮷" * 80
     assert claims.fields() | codes == claims.fields()
+    assert gateway.client.post(f"/r/{answer.json()['token']}", content=b"level=2").status_code == 303
+
+
+LETTERS = st.sampled_from(
+    ["a", "政", "𠮷", '"', "\\", "\n", "\u0000", " ", "e\u0301", "\u0958", "\U0001d15e", "👨\u200d👩"]
+)
+
+
+def texts(most: int) -> st.SearchStrategy[str]:
+    """Of up to as many characters as are allowed, and one more; some grow when they are cleaned, some vanish."""
+    return st.builds(lambda letter, count: (letter * count)[: most + 1], LETTERS, st.integers(0, most + 1))
+
+
+@hypothesis_settings(deadline=None, max_examples=150)
+@given(
+    st.fixed_dictionaries(
+        {"case_no": texts(64), "channel": st.sampled_from(sorted(INVITED))},
+        optional={
+            "item_name": texts(200), "dept_code": texts(18), "item_code": texts(36), "hall_code": texts(64),
+            "window_code": texts(64), "staff_id": texts(64), "service_no": st.integers(0, 100),
+        },
+    )
+)  # fmt: skip
+def test_every_invitation_that_is_taken_makes_a_link_with_which_a_review_is(
+    open_house: House, asked: dict[str, Any]
+) -> None:
+    answer = invite(open_house, asked)
+    if answer.status_code != 201:
+        assert (answer.status_code, answer.json()["field"] in asked) == (422, True)
+        return
+    token = answer.json()["token"]
+    claims = open_house.way_in.tokens.read(token)
+    assert open_house.client.get(f"/r/{token}").status_code == 200
+    event = {"event_id": str(uuid7()), "satisfaction": 5, "submitted_at": open_house.clock().isoformat()}
+    told = open_house.client.post("/v1/reviews", json=event, headers={"authorization": f"Bearer {token}"})
+    assert told.status_code in {202, 409}, "409: this service was reviewed by an example before"
+    if told.status_code == 202:
+        kept = open_house.values()[-1]
+        assert claims.fields() | kept == kept | {"service_no": claims.fields()["service_no"]}

@@ -12,12 +12,13 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from sqlalchemy import Engine
 
 from producers.spool.errors import SpoolFull
 from producers.tokens import Claims
 from schemas.codes import SATISFACTION, reason_codes
 from schemas.identifiers import uuid7
-from schemas.receipt import event_of, new_event_id
+from schemas.receipt import event_of, new_event_id, number_of
 from tests.producers.gateway.house import House, house
 from tests.producers.qr.walls import DEPT, WINDOW, case_claims
 
@@ -241,6 +242,23 @@ def test_whoever_was_taken_is_thanked_though_the_address_has_asked_for_much(tmp_
         assert (taken.status_code, len(gateway.rows())) == (303, 1)
         assert "感谢您的评价" in gateway.client.get(taken.headers["location"]).text
         assert gateway.client.get(path).status_code == 429
+
+
+def test_thanks_are_no_way_to_ask_much_or_to_learn_anything(
+    gateway: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody counts how often they are asked for: so neither disk nor database is, and every number is told the same."""
+    path = path_of(gateway, WINDOW)
+    taken, strange = number_in(submit(gateway, path, level="5")), number_of(new_event_id(gateway.clock()))
+    monkeypatch.setattr(gateway.way_in, "spool", None)
+    monkeypatch.setattr(Engine, "connect", None)
+    first, second = (gateway.client.get(f"{path}/thanks?number={number}") for number in (taken, strange))
+    assert first.status_code == second.status_code == 200
+    assert first.text.replace(taken, strange) == second.text
+    for forged in (path + "x", "/r/x", "/r/1test." + "A" * 3_000):
+        assert gateway.client.get(f"{forged}/thanks?number={taken}").status_code == 404
+    gateway.clock.move(days=3_000)
+    assert gateway.client.get(f"{path}/thanks?number={taken}").status_code == 410
 
 
 def test_a_follow_up_is_called_so_also_where_the_first_review_has_no_number(gateway: House) -> None:
