@@ -166,12 +166,15 @@ class Arena:
         wait_for(self.postgres.ready, 90, "PostgreSQL, back again")
 
     def back_up(self) -> None:
-        """Keep a copy of the database's folder, as a nightly cold backup does."""
+        """Keep a copy of the database's folder, as a nightly cold backup does.
+
+        What is restorable is asked before: workers go on as soon as the server is back, and stand further than the copy.
+        """
+        self.restorable = self.positions()
         self.end_postgres(signal.SIGINT)
         shutil.rmtree(self.folder / "backup", ignore_errors=True)
         self.copy(self.folder / "postgres" / "data", self.folder / "backup")
         self.start_postgres()
-        self.restorable = self.positions()
 
     def restore(self) -> None:
         """Put the copy in the place of what the server of today has, which is ended."""

@@ -13,7 +13,7 @@ class Twin(NamedTuple):
     without: str
     code: str
     shown_by: tuple[str, ...]
-    said: str
+    said: str | tuple[str, ...]
     """What the verdict then says, among other things."""
     process: Literal["worker", "gateway"] = "worker"
     """Whose code it is."""
@@ -138,7 +138,7 @@ TWINS: dict[str, Twin] = {
         "the service row of a review that comes first",
         _SERVICE_ROW,
         ("nap",),
-        "a match is missing or wrong",
+        ("a match is missing or wrong", "matches that only the sweep found"),  # if it was there first
     ),
     "seek": Twin("the seek after a gap", _BLIND, ("restored",), "a hole below the position"),
     "commit-first": Twin(
