@@ -115,6 +115,21 @@ def test_a_log_that_ends_before_the_position_has_lost_its_end_and_what_was_folde
     ]  # fmt: skip
 
 
+def test_adopting_leaves_a_position_that_the_log_holds_and_sets_apart_one_that_nobody_had_looked_at(
+    book: Ledger,
+) -> None:
+    look(book, mark(0, 0, 99))
+    move(book, 0, 10)
+    for end, expected in (
+        (99, [(0, "id", 0, 10)]),
+        (10, [(0, "id", 0, 10)]),
+        (9, [(0, "id", 4, 4), (0, "id~1", 0, 10)]),
+    ):
+        with transaction(book.pool) as cursor:
+            adopt(cursor, mark(0, 4, end))
+        assert stands(book) == expected
+
+
 def test_a_position_that_came_while_the_log_was_read_is_not_judged_by_it(book: Ledger) -> None:
     """Another worker began this partition, and read on, after the log was looked at."""
     old = mark(0, 0, 5)

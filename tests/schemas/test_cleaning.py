@@ -43,6 +43,11 @@ def test_a_text_is_cleaned_whatever_the_others_are(written: str, kept: str) -> N
         assert field(CaseEvent, case(item_name=written, window_code=other), "item_name") == kept
 
 
+def test_a_review_without_a_case_is_cleaned_as_well() -> None:
+    got = read(ReviewEvent, review(case_no=..., window_code=" w\u0000", comment="\u00851"), APPENDED).event
+    assert (got.case_no, got.window_code, got.comment) == (None, "w", "1")
+
+
 def test_reasons_are_cleaned_where_they_could_need_it() -> None:
     written = ["1\u0000", "e\u0301", "3"]
     assert field(ReviewEvent, review(reason_codes=written), "reason_codes") == ["1", "é", "3"]

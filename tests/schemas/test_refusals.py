@@ -38,6 +38,7 @@ TOLD = [
     ),
     (review(case_no=" \u0000 "), "out_of_range: case_no is empty"),
     (review(event_id="  "), "out_of_range: event_id is empty"),
+    (review(item_code=" "), "out_of_range: item_code is empty"),
     (review(submitted_at="1999-12-31T23:59:59Z"), f"time_out_of_range: submitted_at {TOO_EARLY_OR_LATE}"),
     (
         review(received_at="1999-12-31T23:59:59Z"),
@@ -47,6 +48,8 @@ TOLD = [
 CASES_TOLD = [
     (case(served_at="1999-12-31T23:59:59Z"), f"time_out_of_range: served_at {TOO_EARLY_OR_LATE}"),
     (case(accepted_at="2026-11-24T02:00:01Z"), f"time_out_of_range: accepted_at {TOO_EARLY_OR_LATE}"),
+    (case(case_no=" "), "out_of_range: case_no is empty"),
+    (case(event_id=" "), "out_of_range: event_id is empty"),
     (case(item_code=" "), "out_of_range: item_code is empty"),
     (case(dept_code=" "), "out_of_range: dept_code is empty"),
     (case(status="lost", promised_at=3), "unknown_value: status has a value that the contract does not list"),
