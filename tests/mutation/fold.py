@@ -32,7 +32,7 @@ FILES = {
     f"pipeline/ledger/{name}.py": tests
     for names, tests in (
         (("fold", "held", "write", "positions"), SPOKEN),
-        (("copying", "rows", "outbox"), (*ALONE, "tests/ledger/test_fold.py")),
+        (("copying", "rows", "outbox"), (*ALONE, *SPOKEN)),
         (("decode", "raw", "portion"), ALONE),
     )
     for name in names
