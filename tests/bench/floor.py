@@ -5,14 +5,11 @@ blocks: nothing is checked, joined, counted or decided, no position is kept, a r
 """
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 from psycopg2.extensions import connection as Connection
 
@@ -21,15 +18,14 @@ from pipeline.ledger.copying import Row, copy_rows, insert
 from pipeline.ledger.engine import engine
 from pipeline.ledger.raw import pack
 from pipeline.ledger.rows import REVIEW_COLUMNS, SERVICE_COLUMNS, review_row, service_row
-from pipeline.log import watermarks
 from pipeline.rules.fold import Change
 from pipeline.rules.records import Dossier, Entry, Key, Place
 from pipeline.rules.settle import Settled
 from pipeline.settings import Settings
 from schemas.events import CaseEvent, ReviewEvent
 from schemas.topics import Stream
-from tests.bench.ceiling import AT_ONCE, Span
 from tests.bench.figures import Figure, number
+from tests.bench.reading import Ends, Polled, Span, rate, read
 from tests.bench.stage import Stage
 
 DIGEST = "0" * 32
@@ -56,14 +52,22 @@ def _given(record: ConsumerRecord) -> Row:
 
 
 class Writer:
-    """Copies batches of records, one transaction each."""
+    """Copies what `due` records bring, in batches, one transaction each."""
 
-    def __init__(self, connection: Connection, case_topic: str) -> None:
-        self._connection, self._case_topic = connection, case_topic
+    def __init__(self, connection: Connection, case_topic: str, batch: int, due: int) -> None:
+        self._connection, self._case_topic, self._batch, self._left = connection, case_topic, batch, due
         self._seen: set[bytes] = set()
+        self._waiting: list[list[ConsumerRecord]] = []
 
-    def write(self, polled: Sequence[list[ConsumerRecord]]) -> None:
-        """Blocks."""
+    async def take(self, polled: Polled) -> None:
+        """Write when there is a batch, or nothing more to come."""
+        self._waiting += [records for records in polled.values() if records]
+        self._left -= sum(map(len, polled.values()))
+        if self._left <= 0 or sum(map(len, self._waiting)) >= self._batch:
+            await asyncio.to_thread(self._write, self._waiting)
+            self._waiting = []
+
+    def _write(self, polled: Sequence[list[ConsumerRecord]]) -> None:
         cases = self._new(record for part in polled for record in part if record.topic == self._case_topic)
         given = self._new(record for part in polled for record in part if record.topic != self._case_topic)
         with self._connection.cursor() as cursor:
@@ -92,44 +96,19 @@ class Writer:
         }
 
 
-async def _copy(settings: Settings, ends: dict[tuple[str, int], int]) -> Span:
-    pool = engine(settings.database, "floor")
-    connection: Any = pool.raw_connection().driver_connection
-    writer = Writer(connection, settings.kafka.topic(Stream.CASE))
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap_servers,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-    )
-    due, count, waiting = sum(ends.values()), 0, list[list[ConsumerRecord]]()
-    await consumer.start()
+def _reader(settings: Settings, ends: Ends) -> Span:
+    connection: Any = engine(settings.database, "floor").raw_connection().driver_connection
+    batch, due = settings.worker.batch_records, sum(ends.values())
+    writer = Writer(connection, settings.kafka.topic(Stream.CASE), batch, due)
     try:
-        consumer.assign([TopicPartition(*at) for at in ends])
-        began = time.monotonic()
-        while count < due:
-            polled = await consumer.getmany(timeout_ms=500, max_records=AT_ONCE)
-            waiting += [records for records in polled.values() if records]
-            count += sum(map(len, polled.values()))
-            if count >= due or sum(map(len, waiting)) >= settings.worker.batch_records:
-                await asyncio.to_thread(writer.write, waiting)
-                waiting = []
+        return asyncio.run(read(settings.kafka.bootstrap_servers, ends, writer.take))
     finally:
-        await consumer.stop()
-    connection.close()
-    return began, time.monotonic(), count
-
-
-def _process(settings: Settings, ends: dict[tuple[str, int], int]) -> Span:
-    return asyncio.run(_copy(settings, ends))
+        connection.close()
 
 
 def once(settings: Settings, processes: int) -> float:
     """Records a second over everything in the topics, from the first fetch to the last commit. Blocks."""
-    ends = {(mark.topic, mark.partition): mark.end for mark in watermarks(settings.kafka)}
-    shares = [{at: end for at, end in ends.items() if at[1] % processes == n} for n in range(processes)]
-    with get_context("spawn").Pool(processes) as pool:
-        spans = pool.map(partial(_process, settings), shares, chunksize=1)
-    return sum(s[2] for s in spans) / (max(s[1] for s in spans) - min(s[0] for s in spans))
+    return rate(settings.kafka, processes, partial(_reader, settings))
 
 
 def measure(stage: Stage) -> Iterator[Figure]:
