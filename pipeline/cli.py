@@ -42,10 +42,14 @@ def worker() -> None:
 
 @app.command()
 def verify(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Recompute the counters from the rows and check the invariants; exit 1 with the list of what is wrong."""
+    """Recompute the counters from the rows, check the invariants, and that no position stands still; exit 1 with the list
+    of what is wrong.
+    """
+    from pipeline.ledger.verify import still
     from pipeline.ledger.verify import verify as run_verify
 
-    findings = run_verify(load())
+    settings = load()
+    findings = run_verify(settings) + still(settings)
     if as_json:
         typer.echo(json.dumps([finding._asdict() for finding in findings], ensure_ascii=False))
     else:
@@ -62,6 +66,21 @@ def list_positions() -> None:
 
     for line in survey(load()):
         typer.echo(str(line))
+
+
+@positions.command()
+def skip(
+    place: Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `hcp status` says.")],
+    why: Annotated[str, typer.Option(help="For the record.")],
+) -> None:
+    """Step over a record that is in the way of its partition: it becomes a dead letter, and a replay steps over it, too."""
+    import getpass
+
+    from pipeline.ledger import skipping
+
+    if not why.strip():
+        raise typer.BadParameter("--why is empty: say why this record is left out")
+    typer.echo(skipping.skip(load(), skipping.place(place), why.strip(), getpass.getuser()))
 
 
 @positions.command()

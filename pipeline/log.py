@@ -1,7 +1,8 @@
 """The log: Apache Kafka seen through kafka-python. Topics, their ends, and how clients connect."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -108,6 +109,24 @@ def _new_topic(kafka: Kafka, stream: Stream) -> NewTopic:
             "min.insync.replicas": str(kafka.min_insync_replicas),
         },
     )
+
+
+def older_than(
+    kafka: Kafka, positions: Mapping[tuple[str, int], int], age: timedelta
+) -> set[tuple[str, int]]:
+    """Those partitions whose record at this position, or one behind it, the log took longer ago than `age`. Blocks.
+
+    No record is read for it: one of them may be what nobody can read.
+    """
+    since = round((datetime.now(UTC) - age).timestamp() * 1000)
+    consumer = KafkaConsumer(**client_options(kafka), enable_auto_commit=False)
+    try:
+        younger = consumer.offsets_for_times({TopicPartition(*at): since for at in positions})
+    finally:
+        consumer.close()
+    return {
+        (tp.topic, tp.partition) for tp, found in younger.items() if not found or found.offset > positions[tp]
+    }
 
 
 def watermarks(kafka: Kafka, streams: Iterable[Stream] = INPUTS) -> list[Watermark]:

@@ -126,6 +126,8 @@ class Reason:
     ID_MISMATCH = "id_mismatch"
     TIME_OUT_OF_RANGE = "time_out_of_range"
     FOLD_ERROR = "fold_error"
+    UNREADABLE = "unreadable"
+    STEPPED_OVER = "stepped_over"
 
 
 REASONS = tuple(value for name, value in vars(Reason).items() if name.isupper())

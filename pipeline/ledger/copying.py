@@ -20,6 +20,8 @@ Row = tuple[Any, ...]
 """Values in the order of some columns: text, numbers, booleans, times, UUIDs, None; arrays as `array`, bytes as `binary` says."""
 ROWS_A_CHUNK = 1_000
 """Sent at once, about 400 KB: while PostgreSQL takes a chunk in, the next one is made."""
+LARGE_ROWS_A_CHUNK = 20
+"""Of rows that may hold a dead letter: 1.4 MB each at most, as a literal."""
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are untyped
 _ESCAPED = re.compile(rb"\\.")
 _BACKSLASH = 0x5C
@@ -59,21 +61,27 @@ def lines(rows: Iterable[Row]) -> bytes:
 class _Chunks:
     """A file of rows that are made as it is read. Remembers what went wrong: psycopg2 tells only that something did."""
 
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self._rows = rows
+    def __init__(self, rows: Iterator[Row], rows_a_chunk: int) -> None:
+        self._rows, self._most = rows, rows_a_chunk
         self.error: Exception | None = None
 
     def read(self, _size: int) -> bytes:
         """The next chunk, empty at the end."""
         try:
-            rows = list(islice(self._rows, ROWS_A_CHUNK))
+            rows = list(islice(self._rows, self._most))
             return lines(rows) + b"\n" if rows else b""
         except Exception as error:
             self.error = error
             raise
 
 
-def copy_rows(cursor: Cursor, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def copy_rows(
+    cursor: Cursor,
+    table: Table,
+    columns: Sequence[str],
+    rows: Iterable[Row],
+    rows_a_chunk: int = ROWS_A_CHUNK,
+) -> None:
     """Insert these rows, made as they are sent. Blocks. Raises psycopg2 errors, UniqueViolation among them, and what
     making a row raises.
     """
@@ -82,7 +90,7 @@ def copy_rows(cursor: Cursor, table: Table, columns: Sequence[str], rows: Iterab
     if first is None:
         return
     names = ", ".join(f'"{column}"' for column in columns)
-    chunks = _Chunks(chain([first], left))
+    chunks = _Chunks(chain([first], left), rows_a_chunk)
     try:
         cursor.copy_expert(
             f"copy {table.name} ({names}) from stdin (format csv, null 'null', escape '\\')",
@@ -97,7 +105,8 @@ def copy_rows(cursor: Cursor, table: Table, columns: Sequence[str], rows: Iterab
 def insert(cursor: Cursor, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """COPY of rows given as mappings, all with the same columns; their values need not be literals yet."""
     if rows:
-        copy_rows(cursor, table, list(rows[0]), [tuple(map(_literal, row.values())) for row in rows])
+        literals = (tuple(map(_literal, row.values())) for row in rows)
+        copy_rows(cursor, table, list(rows[0]), literals, LARGE_ROWS_A_CHUNK)
 
 
 def _literal(value: Any) -> Any:

@@ -8,10 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, and_, exists, func, select, text, true, tuple_
 
 from pipeline.ledger.outbox import headers_from
-from pipeline.ledger.portion import Headers
+from pipeline.ledger.portion import Headers, Part
 from pipeline.ledger.tables import dead_letter, dead_letter_action
 from pipeline.sealing import Sealer
 
@@ -68,13 +69,15 @@ class Line(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """The whole of it; `value` is sealed."""
+    """The whole of it; `value` is sealed. `parts`, sealed too: of a record that could not be kept as it was."""
 
     line: Line
     version: str
     key: bytes | None
     headers: Headers
     value: bytes
+    parts: bytes | None = None
+    records: int = 1
 
     @property
     def name(self) -> Name:
@@ -83,8 +86,18 @@ class Letter(NamedTuple):
 
     def open(self, sealer: Sealer) -> bytes:
         """The bytes that the sender sent. Raises CannotOpen."""
+        return sealer.open(self.value.decode(), *self._about)
+
+    def open_parts(self, sealer: Sealer) -> dict[str, Part]:
+        """What is kept of a record that could not be kept as it was; empty for any other. Raises CannotOpen."""
+        if self.parts is None:
+            return {}
+        return msgspec.msgpack.decode(sealer.open(self.parts.decode(), *self._about), type=dict[str, Part])
+
+    @property
+    def _about(self) -> tuple[str, str, str]:
         topic, partition, offset, _ = self.name
-        return sealer.open(self.value.decode(), topic, str(partition), str(offset))
+        return topic, str(partition), str(offset)
 
 
 class Deed(NamedTuple):
@@ -99,6 +112,7 @@ class Deed(NamedTuple):
 
 
 _NAME = ("topic", "partition", "offset", "topic_id")
+_KEPT = ("version", "key", "headers", "value", "parts", "records")
 _AFTER = {Action.RETRY: State.RETRIED, Action.EDIT: State.EDITED, Action.DISCARD: State.DISCARDED}
 _of_letter = tuple_(*(dead_letter.c[name] for name in _NAME))
 _deed = dead_letter_action.c
@@ -117,10 +131,18 @@ def find(connection: Connection, wanted: Filter) -> list[Line]:
 
 def whole(connection: Connection, names: Iterable[Name]) -> list[Letter]:
     """These letters with all that is kept of them, the oldest first. Blocks."""
-    columns = (*_line_columns, *(dead_letter.c[name] for name in ("version", "key", "headers", "value")))
+    columns = (*_line_columns, *(dead_letter.c[name] for name in _KEPT))
     query = select(*columns).select_from(_letters).where(_of_letter.in_(list(names))).order_by(*_order)
     return [
-        Letter(_line(row), row.version, row.key, tuple(headers_from(row.headers)), row.value)
+        Letter(
+            _line(row),
+            row.version,
+            row.key,
+            tuple(headers_from(row.headers)),
+            row.value,
+            row.parts,
+            row.records,
+        )
         for row in connection.execute(query)
     ]
 

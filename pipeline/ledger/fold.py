@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import asdict
@@ -11,7 +10,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
 from pipeline.ledger.copying import insert
-from pipeline.ledger.decode import EPOCH, VERSION, DeadLetter, Decoded, dead_letter, decode
+from pipeline.ledger.decode import VERSION, DeadLetter, Decoded, appended_at, dead_letter, decode
 from pipeline.ledger.failures import Failure, classify
 from pipeline.ledger.held import hold
 from pipeline.ledger.outbox import dead_letter_row, headers_json, ticket_rows
@@ -171,7 +170,7 @@ class Folder:
             topic_id = positions[portion.topic, portion.partition].topic_id
             blocks.append(_block_row(one, topic_id))
             for dead in one.dead:
-                count(fates, dead.place, Fate.DEAD_LETTER)
+                count(fates, dead.place, Fate.DEAD_LETTER, dead.records)
                 dead_rows.append(_dead_row(dead, topic_id))
                 out_rows.append(dead_letter_row(dead, _appended_at(dead)))
             counts = fates.setdefault((portion.topic, portion.partition), dict.fromkeys(Fate, 0))
@@ -189,7 +188,7 @@ def _block_row(one: Decoded, topic_id: str) -> dict[str, Any]:
         "topic_id": topic_id,
         "first_offset": portion.start,
         "end_offset": portion.end,
-        "records": len(portion.records),
+        "records": one.records,
         "data": one.raw,
     }
 
@@ -203,10 +202,12 @@ def _dead_row(dead: DeadLetter, topic_id: str) -> dict[str, Any]:
         "headers": headers_json(dead.record.headers),
         "reason": dead.reason,
         "message": dead.message,
+        "parts": dead.parts,
+        "records": dead.records,
         "version": VERSION,
         "appended_at": _appended_at(dead),
     }
 
 
 def _appended_at(dead: DeadLetter) -> str:
-    return (EPOCH + timedelta(milliseconds=dead.record.timestamp)).isoformat()
+    return appended_at(dead.record.timestamp).isoformat()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
@@ -9,6 +10,41 @@ import msgspec
 from schemas.topics import Stream
 
 Headers = tuple[tuple[str, bytes | None], ...]
+MOST_KEPT = 512 * 1024
+"""Bytes of value, key and headers together that a dead letter keeps; of more it keeps a beginning of each."""
+PREFIX = 4 * 1024
+MOST_HEADERS = 256
+"""Headers of a record; one with more is a dead letter."""
+
+
+class Part(msgspec.Struct, array_like=True, frozen=True):
+    """Key, value, headers or a whole batch as they lay in the log. `data` is cut if it is shorter than `length`."""
+
+    data: bytes
+    length: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes, most: int = MOST_KEPT) -> "Part":
+        """These bytes, or a beginning of them if they are more than `most`."""
+        return cls(data if len(data) <= most else data[:PREFIX], len(data), sha256(data).hexdigest())
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """Stands where a record's value would: what of the record cannot be read, and its bytes as far as they are kept.
+
+    `records`: how many offsets it covers; more than one for a batch that cannot be unpacked.
+    """
+
+    reason: str
+    message: str
+    parts: dict[str, Part]
+    records: int = 1
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether bytes of it are not kept."""
+        return any(len(part.data) < part.length for part in self.parts.values())
 
 
 class Record(NamedTuple):
@@ -18,7 +54,7 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     headers: Headers
-    value: bytes | None
+    value: bytes | Unreadable | None
 
 
 @dataclass(slots=True)
@@ -37,6 +73,11 @@ class Portion:
         kept = [record for record in self.records if record.offset >= offset]
         return Portion(self.stream, self.topic, self.partition, max(self.start, offset), self.end, kept)
 
+    def until(self, offset: int) -> "Portion":
+        """What of it lies before `offset`."""
+        kept = [record for record in self.records if record.offset < offset]
+        return Portion(self.stream, self.topic, self.partition, self.start, min(self.end, offset), kept)
+
 
 class _Body(msgspec.Struct):
     received_at: datetime | None = None
@@ -46,9 +87,16 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 
 def received_at(record: Record) -> float:
-    """When it was received, by its body or by the log, in Unix seconds: good enough to align partitions by."""
-    try:
-        claimed = _decode(record.value).received_at if record.value else None
-    except msgspec.DecodeError:
-        claimed = None
-    return claimed.timestamp() if claimed else record.timestamp / 1000
+    """When it was received, by its body or by the log, in Unix seconds: good enough to align partitions by.
+
+    Raises nothing, whatever the record holds.
+    """
+    value = record.value
+    if value.__class__ is bytes and value:
+        try:
+            claimed = _decode(value).received_at
+            if claimed is not None and claimed.tzinfo is not None:
+                return claimed.timestamp()
+        except Exception:  # noqa: BLE001, S110  the fold says what is wrong with it; here the log's time serves
+            pass
+    return record.timestamp / 1000

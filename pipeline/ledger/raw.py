@@ -1,7 +1,7 @@
 """Raw blocks: what the log said, record by record, so that a replay can go back beyond the log's retention.
 
 A block is an lz4 frame, with its checksum, of a MessagePack list of `RawRecord`. Identities in it are sealed; a refused
-record's bytes lie in `dead_letter`, sealed whole.
+record's bytes lie in `dead_letter`, sealed whole; one that stands for several offsets is there once.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from pipeline.ledger.portion import Headers
 
 
 class RawRecord(NamedTuple):
-    """`value` is None for a tombstone and, with `refused`, for a dead letter."""
+    """`value` is None for a tombstone and, with `refused`, for a dead letter, which stands for so many `records`."""
 
     offset: int
     timestamp: int
@@ -22,9 +22,13 @@ class RawRecord(NamedTuple):
     headers: Headers
     value: bytes | None
     refused: bool
+    records: int = 1
 
 
-RawFields = tuple[int, int, bytes | None, Headers, bytes | None, bool]
+RawFields = (
+    tuple[int, int, bytes | None, Headers, bytes | None, bool]
+    | tuple[int, int, bytes | None, Headers, bytes | None, bool, int]
+)
 """The same as a plain tuple, which is made faster."""
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -54,6 +54,13 @@ def _flags() -> Column[object]:
     return Column("flags", ARRAY(Text), nullable=False, server_default="{}")
 
 
+def _uncompressed(table: Table, *columns: str) -> None:
+    """Have PostgreSQL not try to compress these: they are compressed or sealed, and trying costs more than writing them."""
+    for column in columns:
+        alter = DDL(f"alter table {table.name} alter column {column} set storage external")  # type: ignore[no-untyped-call]  # SQLAlchemy types it so
+        listen(table, "after_create", alter)
+
+
 service = Table(
     "service",
     ledger,
@@ -239,7 +246,7 @@ raw_block = Table(
     Column("data", LargeBinary, nullable=False, comment="lz4 of MessagePack, see pipeline.ledger.raw"),
     comment="what the log said, record by record, identities sealed",
 )
-listen(raw_block, "after_create", DDL("alter table raw_block alter column data set storage external"))  # type: ignore[no-untyped-call]  # SQLAlchemy types it so
+_uncompressed(raw_block, "data")
 
 dead_letter = Table(
     "dead_letter",
@@ -253,6 +260,8 @@ dead_letter = Table(
     Column("headers", JSON, nullable=False, comment="[[name, base64], …]"),
     Column("reason", Text, nullable=False),
     Column("message", Text, nullable=False),
+    Column("parts", LargeBinary, comment="sealed: what is kept of a record that could not be kept as it was"),
+    Column("records", Integer, nullable=False, server_default="1", comment="offsets that it stands for"),
     Column("version", Text, nullable=False, comment="of the code that refused it"),
     _time("appended_at"),
 )
@@ -268,6 +277,8 @@ outbox = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
     _time("sent_at", nullable=True),
 )
+_uncompressed(dead_letter, "value", "parts")
+_uncompressed(outbox, "value")
 Index("outbox_unsent", outbox.c.id, postgresql_where=outbox.c.sent_at.is_(None))
 
 repair = Table(
@@ -338,6 +349,29 @@ component = Table(
     Column("error", Text, nullable=False, server_default="", comment="the last one"),
     _time("error_at", nullable=True),
     comment="who runs, and what last went wrong",
+)
+
+position_skip = Table(
+    "position_skip",
+    office,
+    *(Column(c.name, c.type, primary_key=True) for c in _place()),
+    Column("topic_id", Text, primary_key=True, comment="of the topic in which the record lies"),
+    Column("why", Text, nullable=False),
+    Column("actor", Text, nullable=False, comment="name in the operating system"),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    comment="records that people had the fold step over; a replay does so, too",
+)
+
+blocked_partition = Table(
+    "blocked_partition",
+    office,
+    Column("topic", Text, primary_key=True),
+    Column("partition", SmallInteger, primary_key=True),
+    Column("offset", BigInteger, nullable=False, comment="of the record that is in the way"),
+    Column("component", Text, nullable=False, comment="the worker that tries it again and again"),
+    Column("error", Text, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False, server_default=NOW),
+    comment="partitions whose next record fails of itself; one that is folded again is here no more",
 )
 
 replay = Table(

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from kafka.errors import KafkaError
 from sqlalchemy import Connection, text
 
 from pipeline.ledger import recount
 from pipeline.ledger.engine import engine
+from pipeline.ledger.standing import standing
+from pipeline.log import watermarks
 from pipeline.settings import Settings
 from schemas.topics import Stream
 
@@ -68,9 +71,9 @@ CHECKS = (
     ),
     Check(
         "dead letters are not as many as counted",
-        """select p.topic, p.partition, p.dead_letter, count(d.*) as kept
+        """select p.topic, p.partition, p.dead_letter, coalesce(sum(d.records), 0) as kept
         from stream_position p left join dead_letter d using (topic, partition, topic_id)
-        group by p.topic, p.partition, p.topic_id, p.dead_letter having p.dead_letter <> count(d.*)""",
+        group by p.topic, p.partition, p.topic_id, p.dead_letter having p.dead_letter <> coalesce(sum(d.records), 0)""",
     ),
     Check(
         "case records stored are not as many as counted",
@@ -131,8 +134,22 @@ CHECKS = (
 )
 
 
+def still(settings: Settings) -> list[Finding]:
+    """Positions that stand still. Blocks. Raises sqlalchemy errors when the database is away."""
+    pool = engine(settings.database, "verify", pool_size=1)
+    try:
+        with pool.connect() as connection:
+            found = standing(connection, settings.kafka, watermarks(settings.kafka))
+    except KafkaError as error:
+        return [Finding("positions cannot be compared with the log, which does not answer", 1, [str(error)])]
+    finally:
+        pool.dispose()
+    said = [one.sentence for one in found]
+    return [Finding("positions stand still", len(said), said)] if said else []
+
+
 def verify(settings: Settings) -> list[Finding]:
-    """Everything that is wrong; empty if the ledger is whole. Blocks; may run while the worker folds.
+    """Everything that is wrong with the rows; empty if the ledger is whole. Blocks; may run while the worker folds.
 
     Raises sqlalchemy errors when the database is away.
     """

@@ -45,12 +45,18 @@ def fold(
     for round_ in sorted({span.round for span in todo}):
         with transaction(replayed) as cursor:
             left = fresh.begin(cursor, [span for span in todo if span.round == round_])
+        round_of = {(span.topic, span.partition): span for span in left}
         for batch in batches(source.pieces(left)):
             still()
             if isinstance(batch, Gap):
                 _skip(replayed, batch)
             else:
-                _fold(replayed, folder, [decode(portion, folder.sealer) for portion in batch])
+                left_out = [
+                    source.stepped_over(portion, round_of[portion.topic, portion.partition])
+                    for portion in batch
+                ]
+                decoded = [decode(p, folder.sealer, out) for p, out in zip(batch, left_out, strict=True)]
+                _fold(replayed, folder, decoded)
 
 
 def batches(pieces: Iterable[Piece]) -> Iterator[list[Portion] | Gap]:

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
+import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline import log
 from pipeline.ledger.failures import Stop
-from pipeline.ledger.portion import Portion, Record, received_at
+from pipeline.ledger.portion import Part, Portion, Record, Unreadable, received_at
 from pipeline.ledger.raw import Damaged, RawRecord, unpack
+from pipeline.ledger.skipping import replayed
 from pipeline.log import Watermark
 from pipeline.replay.spans import Span, damaged
 from pipeline.sealing import CannotOpen, Sealer
@@ -31,6 +33,14 @@ class Gap(NamedTuple):
     end: int
 
 
+class _Letter(NamedTuple):
+    value: memoryview
+    parts: memoryview | None
+    reason: str
+    message: str
+    records: int
+
+
 Piece = Portion | Gap
 Ledger = Callable[[], AbstractContextManager[Cursor]]
 """Opens a transaction on the live ledger."""
@@ -46,7 +56,7 @@ _BLOCKS = """
     select first_offset, records, data from raw_block where topic = %(topic)s and partition = %(partition)s
         and topic_id = %(topic_id)s and first_offset >= %(start)s and first_offset < %(end)s order by 1"""
 _REFUSED = """
-    select "offset", value from dead_letter where topic = %(topic)s and partition = %(partition)s
+    select "offset", value, parts, reason, message, records from dead_letter where topic = %(topic)s and partition = %(partition)s
         and topic_id = %(topic_id)s and "offset" = any(%(offsets)s)"""
 
 
@@ -57,11 +67,20 @@ class Source:
         self._ledger = ledger
         self._sealer = sealer
         self._kafka = kafka
+        self._stepped_over: dict[Span, dict[int, str]] = {}
         self._marks = {(mark.topic, mark.partition, mark.topic_id): mark for mark in marks}
 
     def pieces(self, spans: Iterable[Span]) -> Iterator[Piece]:
         """Everything in these spans, at one pace of time. Blocks. Raises Stop, kafka and psycopg2 errors."""
         return heapq.merge(*(self._span(span) for span in spans), key=_time)
+
+    def stepped_over(self, portion: Portion, span: Span) -> dict[int, str]:
+        """Offset → why: what people had the fold leave out of this portion, which is of this span. Blocks."""
+        if span not in self._stepped_over:
+            with self._ledger() as cursor:
+                self._stepped_over[span] = replayed(cursor, span.topic, span.partition, span.topic_id)
+        found = self._stepped_over[span]
+        return {offset: why for offset, why in found.items() if portion.start <= offset < portion.end}
 
     def _span(self, span: Span) -> Iterator[Piece]:
         """A topic that is another by now, or shorter than the ledger has read, is read from the raw records."""
@@ -116,7 +135,7 @@ class Source:
             raw = [record for row in cursor.fetchall() for record in _unpack(span, *row)]
             refused = [record.offset for record in raw if record.refused]
             cursor.execute(_REFUSED, about | {"offsets": refused})
-            letters = {offset: bytes(value) for offset, value in cursor.fetchall()}
+            letters = {row[0]: _Letter(*row[1:]) for row in cursor.fetchall()}
         return [
             Record(
                 r.offset,
@@ -128,13 +147,19 @@ class Source:
             for r in raw
         ]
 
-    def _open(self, span: Span, offset: int, letters: dict[int, bytes]) -> bytes:
-        """The bytes of a record that was refused."""
+    def _open(self, span: Span, offset: int, letters: dict[int, "_Letter"]) -> bytes | Unreadable:
+        """The bytes of a record that was refused, or what is kept of them."""
         place = f"{span.topic}/{span.partition}/{offset}"
         if offset not in letters:
             raise Stop(f"the dead letter {place} is not in the ledger any more: see `hcp verify`")
+        letter, about = letters[offset], (span.topic, str(span.partition), str(offset))
         try:
-            return self._sealer.open(letters[offset].decode(), span.topic, str(span.partition), str(offset))
+            if letter.parts is None:
+                return self._sealer.open(bytes(letter.value).decode(), *about)
+            parts = msgspec.msgpack.decode(
+                self._sealer.open(bytes(letter.parts).decode(), *about), type=dict[str, Part]
+            )
+            return Unreadable(letter.reason, letter.message, parts, letter.records)
         except CannotOpen as error:
             raise Stop(
                 f"the dead letter {place} does not open ({error}): is its key in HCP_SEAL__KEYS?"
@@ -172,8 +197,8 @@ def _unpack(span: Span, first: int, records: int, data: memoryview) -> list[RawR
         raw = unpack(bytes(data))
     except Damaged as error:
         raise damaged(span, first, error) from None
-    if len(raw) != records:
-        raise damaged(span, first, ValueError(f"{len(raw)} records instead of {records}"))
+    if (found := sum(one.records for one in raw)) != records:
+        raise damaged(span, first, ValueError(f"{found} records instead of {records}"))
     return raw
 
 

@@ -28,7 +28,8 @@ _TICKETS = """
         and not exists (select from office.ticket_step o where o.ticket_id = t.ticket_id))
     order by t.ticket_id"""
 _LETTERS = """
-    select topic, partition, "offset", key, headers, reason, message, value, appended_at from {after}.dead_letter
+    select topic, partition, "offset", key, headers, reason, message, value, parts, records, appended_at
+    from {after}.dead_letter
     where (topic, partition, topic_id, "offset") not in
         (select topic, partition, topic_id, "offset" from {before}.dead_letter) order by 1, 2, 3"""
 
@@ -78,10 +79,13 @@ def _letter(
     reason: str,
     message: str,
     value: Any,
+    parts: Any,
+    records: int,
     at: datetime,
 ) -> dict[str, Any]:
     named = tuple(headers_from(headers))
     timestamp = round((at - EPOCH).total_seconds() * 1000)
     record = Record(offset, timestamp, None if key is None else bytes(key), named, None)
-    letter = DeadLetter(record, Place(topic, partition, offset), reason, message, bytes(value))
+    kept = None if parts is None else bytes(parts)
+    letter = DeadLetter(record, Place(topic, partition, offset), reason, message, bytes(value), kept, records)
     return dead_letter_row(letter, at.astimezone(UTC).isoformat())

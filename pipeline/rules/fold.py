@@ -77,12 +77,12 @@ def apply(held: Mapping[Key, Dossier], arrivals: Iterable[Arrival], policy: Poli
     return Changes(ordered, changed(differences), fates)
 
 
-def count(fates: FateCounts, place: Place, fate: Fate) -> None:
-    """One record more of this topic and partition met this fate."""
+def count(fates: FateCounts, place: Place, fate: Fate, records: int = 1) -> None:
+    """One record more (or so many) of this topic and partition met this fate."""
     counts = fates.get((place.topic, place.partition))
     if counts is None:
         counts = fates[place.topic, place.partition] = dict.fromkeys(Fate, 0)
-    counts[fate] += 1
+    counts[fate] += records
 
 
 def review_id(entry: Entry[ReviewEvent]) -> ReviewId:

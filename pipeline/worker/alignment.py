@@ -6,9 +6,12 @@ search and an update; in the batch of its case it costs a row. So what is ahead 
 
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Generic, TypeVar
 
 P = TypeVar("P", bound=Hashable)
+LONGEST_HOLD = 2.0
+"""Seconds that a partition waits for others at most, however far it is ahead: times are what senders claim."""
 
 
 @dataclass(slots=True)
@@ -17,22 +20,27 @@ class Alignment(Generic[P]):
 
     _reached: dict[P, float] = field(default_factory=dict)
     _spans: dict[P, float] = field(default_factory=dict)
+    _due_at: dict[P, float] = field(default_factory=dict)
 
     def read(self, partition: P, first: float, last: float) -> None:
         """A portion whose records have times from `first` to `last` was handed on."""
         self._reached[partition] = last
         self._spans[partition] = max(0, last - first)
 
-    def due(self, active: Collection[P], lagging: Collection[P]) -> set[P]:
-        """Which of `active` to read next. `lagging`: those the log has more of, as far as is known.
+    def due(self, active: Collection[P], lagging: Collection[P], now: float) -> set[P]:
+        """Which of `active` to read next. `lagging`: those the log has more of, as far as is known. `now`: seconds, monotonic.
 
-        Those that are not further than the slowest will be after one portion more; one never read holds all that were.
+        Those that are not further than the slowest will be after one portion more; one never read holds all that were,
+        each for `LONGEST_HOLD` at most.
         """
         slowest = min(lagging, key=self._reach, default=None)
-        if slowest is None:
-            return set(active)
-        limit = self._reach(slowest) + self._spans.get(slowest, 0)
-        return {partition for partition in active if self._reach(partition) <= limit}
+        limit = inf if slowest is None else self._reach(slowest) + self._spans.get(slowest, 0)
+        due = {p for p in active if self._reach(p) <= limit or self._held(p, now) >= LONGEST_HOLD}
+        self._due_at.update(dict.fromkeys(due, now))
+        return due
+
+    def _held(self, partition: P, now: float) -> float:
+        return now - self._due_at.setdefault(partition, now)
 
     def _reach(self, partition: P) -> float:
         return self._reached.get(partition, -1)

@@ -29,6 +29,7 @@ from pipeline.ledger.stuck import end_stuck
 from pipeline.ledger.sweep import sweep
 from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
+from pipeline.worker.fetching import FETCH_BYTES
 from pipeline.worker.folding import Folding
 from pipeline.worker.relay import Relay
 from pipeline.worker.slot import SESSION_SECONDS, Slot
@@ -52,7 +53,7 @@ SWITCH_SECONDS = 0.0005
 SESSION = {
     "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "10s",
-    "statement_timeout": "60s",
+    "statement_timeout": "20s",
     "tcp_user_timeout": "15s",
     "tcp_keepalives_idle": "5s",
     "tcp_keepalives_interval": "2s",
@@ -86,7 +87,7 @@ class Worker:
         self.ledger = engine(settings.database, "worker", pool_size=4, **SESSION)
         self.slot = Slot(self.ledger, settings.worker.slots)
         self.folder = Folder(settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number)
-        self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records)
+        self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records, self.name)
         self.watch = Watch(self.ledger, settings.kafka, self.folding)
         self.relay = Relay(self.ledger, settings.kafka)
         self.fatal: BaseException | None = None
@@ -101,6 +102,7 @@ class Worker:
     def _compose(self) -> Any:
         app = faust_app(self.settings, f"{self.settings.worker.group}-{self.slot.number}")
         app.ledger_positions = self._positions
+        app.blocked_partitions = lambda: {TP(*at) for at in self.folding.not_read()}
         topic = app.topic(*app.streams_by_topic, schema=Portions(), acks=False)
 
         @app.agent(topic, name="fold")  # type: ignore[untyped-decorator]  # Faust is seen as untyped
@@ -138,6 +140,7 @@ class Worker:
             log.exception("positions_unknown")
             return {}
         self.folding.begin_anew()
+        await self.folding.blocked.forget(starts)
         return {TP(*at): offset for at, offset in starts.items()}
 
     async def _watch(self) -> None:
@@ -187,9 +190,10 @@ class Worker:
     def _beat(self) -> None:
         self.slot.keep()
         anew = "; ".join(str(one) for one in self.watch.made_anew)
-        error = anew or self.folding.last_error or self.relay.last_error
+        still = anew or "; ".join(str(one) for one in self.folding.blocked.blockades.values())
+        error = still or self.folding.last_error or self.relay.last_error
         with self.ledger.begin() as connection:
-            components.beat(connection, self.name, "blocked" if anew else "running", error)
+            components.beat(connection, self.name, "blocked" if still else "running", error)
             stuck = end_stuck(connection)
         if stuck:
             log.warning("stopped_workers_ended", extra={"sessions": stuck})
@@ -282,6 +286,7 @@ def faust_app(settings: Settings, instance: str) -> Any:
         consumer_group_instance_id=instance,
         consumer_auto_offset_reset="earliest",
         broker_max_poll_records=settings.worker.batch_records,
+        consumer_max_fetch_size=FETCH_BYTES,
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=3,
         broker_rebalance_timeout=REBALANCE_SECONDS,

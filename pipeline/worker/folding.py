@@ -2,28 +2,23 @@
 
 import asyncio
 import logging
-import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
 
-from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy import Engine
 
 from pipeline import metrics
-from pipeline.ledger.decode import Decoded, decode
-from pipeline.ledger.failures import Failure, Stop, classify
 from pipeline.ledger.fold import Folded, Folder
 from pipeline.ledger.portion import Portion
 from pipeline.ledger.positions import TopicPartition
+from pipeline.worker.attempts import Attempts, OwnFaultError, StepOver
+from pipeline.worker.blocked import Blocked
+from pipeline.worker.transport import PARTS
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 5.0
 INTAKE = 6
 """Rounds that wait: each is a part of a batch (see PARTS), so about a batch and a half."""
-UNIQUE_TRIES = 20
-"""A pair that meets at the service's row needs one more try; 20 in a row are no meeting, but a defect."""
 
 Seek = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
@@ -31,23 +26,33 @@ Seek = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 class Folding:
     """Takes portions in, folds them in batches, sends the reader back when there is a gap.
 
-    `seek` is awaited with the offsets to read again from. `blocked` holds the partitions of topics that were made anew:
-    nothing of them is folded.
+    `seek` is awaited with the offsets to read again from. `made_anew` holds the partitions of topics that were made anew:
+    nothing of them is folded. `blocked` holds those whose next batch fails of itself: they are tried apart.
     """
 
-    def __init__(self, folder: Folder, ledger: Engine, seek: Seek, batch_records: int) -> None:
-        self._folder = folder
-        self._ledger = ledger
+    def __init__(self, folder: Folder, ledger: Engine, seek: Seek, batch_records: int, name: str) -> None:
+        self._attempts = Attempts(folder, ledger, "fold")
         self._seek = seek
         self._batch_records = batch_records
         self._intake: asyncio.Queue[list[Portion]] = asyncio.Queue(maxsize=INTAKE)
-        self._thread = ThreadPoolExecutor(1, "fold")
-        self._connection: PoolProxiedConnection | None = None
         self._expected: dict[TopicPartition, int] = {}
         self._busy = False
-        self.blocked: set[TopicPartition] = set()
+        self.blocked = Blocked(folder, ledger, name, self._freed)
+        self.made_anew: set[TopicPartition] = set()
         self.folded_to: dict[TopicPartition, int] = {}
-        self.last_error = ""
+
+    @property
+    def last_error(self) -> str:
+        """What went wrong with the batch that is being tried; empty once it is folded."""
+        return self._attempts.last_error
+
+    def step_over(self, records: StepOver) -> None:
+        """From now on these records are left out, as persons had it."""
+        self._attempts.step_over = records
+
+    def not_read(self) -> set[TopicPartition]:
+        """Partitions of which nothing more need be read for now."""
+        return self.made_anew | self.blocked.partitions
 
     async def take_in(self, portions: list[Portion]) -> None:
         """Hand over the portions of a round; waits while there is enough to do."""
@@ -65,9 +70,10 @@ class Folding:
     def begin_anew(self) -> None:
         """After an assignment: nothing is on its way any more."""
         self._expected.clear()
+        self.blocked.let_go()
 
     async def run(self) -> None:
-        """Until cancelled. Raises Stop when only a person can help."""
+        """Until cancelled."""
         while True:
             batch = self._wanted(await self._gather())
             if batch:
@@ -76,23 +82,27 @@ class Folding:
                 self._busy = False
 
     def close(self) -> None:
-        """Give back threads and connection; a transaction under way ends first."""
-        self._thread.shutdown(cancel_futures=True)
-        self._drop_connection()
+        """Give back threads and connections; transactions under way end first."""
+        self._attempts.close()
+        self.blocked.close()
 
     async def _gather(self) -> list[Portion]:
-        """One round, and what else is there already, up to a batch: rounds are aligned, so they are not cut."""
-        batch = [*await self._intake.get()]
-        while _records(batch) < self._batch_records and not self._intake.empty():
+        """One round, and what else is there already, up to a batch: rounds are aligned, so they are not cut.
+
+        A round is bounded in bytes, so a batch of no more rounds than make a full one is, too.
+        """
+        batch, rounds = [*await self._intake.get()], 1
+        while _records(batch) < self._batch_records and rounds < PARTS and not self._intake.empty():
             batch.extend(self._intake.get_nowait())
+            rounds += 1
         return batch
 
     def _wanted(self, batch: Sequence[Portion]) -> list[Portion]:
-        wanted = []
+        wanted, not_read = [], self.not_read()
         for portion in batch:
             partition = portion.topic, portion.partition
             expected = self._expected.get(partition)
-            if partition in self.blocked or (expected is not None and portion.start > expected):
+            if partition in not_read or (expected is not None and portion.start > expected):
                 metrics.PORTIONS_DROPPED.inc()
                 continue
             self._expected.pop(partition, None)
@@ -100,13 +110,20 @@ class Folding:
         return wanted
 
     async def _fold_batch(self, batch: list[Portion]) -> None:
-        """1. Decode. 2. Fold, until it is in the ledger. 3. Send the reader back where there was a gap.
+        """Fold it whole; if it fails of itself, each partition apart: what fails then is blocked alone."""
+        try:
+            await self._done(batch, await self._attempts.fold(batch))
+        except OwnFaultError as fault:
+            partitions = _by_partition(batch)
+            if len(partitions) == 1:
+                await self.blocked.add(batch, fault)
+                return
+            log.warning("batch_divided", extra={"error": str(fault), "partitions": len(partitions)})
+            for portions in partitions:
+                await self._fold_batch(portions)
 
-        The thread that decodes is the one that writes: what it made is still in its core's cache (0007).
-        """
-        loop = asyncio.get_running_loop()
-        decoded = await loop.run_in_executor(self._thread, self._decode, batch)
-        folded = await self._until_folded(decoded)
+    async def _done(self, batch: Sequence[Portion], folded: Folded) -> None:
+        """Send the reader back where there was a gap."""
         for portion in batch:
             if (portion.topic, portion.partition) not in folded.seeks:
                 self.folded_to[portion.topic, portion.partition] = portion.end
@@ -116,64 +133,19 @@ class Folding:
             self.expect(folded.seeks)
             await self._seek(folded.seeks)
 
-    async def _until_folded(self, decoded: list[Decoded]) -> Folded:
-        """Try until the batch is in the ledger."""
-        loop = asyncio.get_running_loop()
-        pause, tries = FIRST_PAUSE, 0
-        while True:
-            began = monotonic()
-            try:
-                folded = await loop.run_in_executor(self._thread, self._fold, decoded)
-            except Exception as error:  # noqa: BLE001  classified: everything but the expected stops the worker
-                tries += 1
-                self._judge(error, tries)
-                metrics.RETRIES.labels(cause=_cause(error)).inc()
-                longest = FIRST_PAUSE if classify(error) is Failure.RETRY_NOW else pause
-                await asyncio.sleep(random.uniform(longest / 2, longest))
-                pause = min(pause * 2, LONGEST_PAUSE)
-                continue
-            metrics.FOLD_SECONDS.observe(monotonic() - began)
-            metrics.BATCH_RECORDS.observe(folded.records)
-            metrics.LAST_FOLD.set_to_current_time()
-            self.last_error = ""
-            return folded
-
-    def _judge(self, error: Exception, tries: int) -> None:
-        """Remember the error; raise Stop if another try cannot help."""
-        failure = classify(error)
-        self.last_error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        log.warning("fold_failed", extra={"cause": _cause(error), "tries": tries, "failure": failure.value})
-        if failure is Failure.RETRY_LATER:
-            return
-        if failure is Failure.RETRY_NOW and tries < UNIQUE_TRIES:
-            return
-        raise Stop(
-            f"the fold cannot go on: {self.last_error}. Nothing is lost: the position stands before this batch."
-            " Is the schema up to date (`hcp migrate`)? Else report this with the worker's log."
-        ) from error
-
-    def _decode(self, batch: Sequence[Portion]) -> list[Decoded]:
-        return [decode(portion, self._folder.sealer) for portion in batch]
-
-    def _fold(self, decoded: list[Decoded]) -> Folded:
-        if self._connection is None:
-            self._connection = self._ledger.raw_connection()
-        try:
-            return self._folder.fold(self._connection.driver_connection, decoded)  # type: ignore[arg-type]  # psycopg2's
-        except Exception as error:
-            if classify(error) is Failure.RETRY_LATER:
-                self._drop_connection()
-            raise
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection = None
+    async def _freed(self, partition: TopicPartition, end: int) -> None:
+        """A blocked partition is folded up to `end`: read on from there, whatever was read of it meanwhile."""
+        self.folded_to[partition] = end
+        self.expect({partition: end})
+        await self._seek({partition: end})
 
 
 def _records(portions: Sequence[Portion]) -> int:
     return sum(len(portion.records) for portion in portions)
 
 
-def _cause(error: BaseException) -> str:
-    return getattr(error, "pgcode", None) or type(error).__name__
+def _by_partition(portions: Sequence[Portion]) -> list[list[Portion]]:
+    found: dict[TopicPartition, list[Portion]] = defaultdict(list)
+    for portion in portions:
+        found[portion.topic, portion.partition].append(portion)
+    return list(found.values())

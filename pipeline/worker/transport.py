@@ -1,20 +1,23 @@
-"""Faust's Kafka transport, four things changed: in what portions and in which order records come, from where, which.
+"""Faust's Kafka transport, five things changed: in what portions and in which order records come, from where, which, how read.
 
 Portions: one object for all records of a partition in a poll, with the range of the log that they cover, so that holes
 (transaction markers, aborted records, compaction) are known to be no losses; all portions of a poll come as one message.
 Order: partitions are aligned in time.
-From: the ledger's positions. Which: committed records only, which Faust does not offer outside `exactly_once`. See docs/decisions/0001-batches-into-a-faust-agent.md.
+From: the ledger's positions. Which: committed records only, which Faust does not offer outside `exactly_once`; and none of a
+partition that is blocked. How: by readers that raise nothing (`pipeline.worker.fetching`). See docs/decisions/0001-batches-into-a-faust-agent.md.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
-from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from pipeline.ledger.portion import Portion, received_at
+from pipeline.ledger.portion import Portion, Record, received_at
+from pipeline.worker import fetching
 from pipeline.worker.alignment import Alignment
 
 MAX_RECORDS = 5_000
@@ -76,6 +79,7 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         self._alignment: Alignment[TP] = Alignment()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        fetching.install()
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         return consumer
@@ -87,20 +91,21 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
         max_records: int | None = None,
     ) -> dict[TP, list[RoundRecord]]:
+        active = set(active_partitions) - self.app.blocked_partitions()
+        if not active:  # Faust would read an empty set as all
+            await asyncio.sleep(HOLD_SECONDS)
+            return {}
         states = self._states(consumer)
         begins = {tp: self._ranges.begin(tp, state._position) for tp, state in states.items()}
-        lagging = {tp for tp in active_partitions if tp in states and _lags(states[tp])}
-        due = self._alignment.due(active_partitions, lagging)
+        lagging = {tp for tp in active if tp in states and _lags(states[tp])}
+        due = self._alignment.due(active, lagging, monotonic())
         share = max(1, (max_records or MAX_RECORDS) // (PARTS * max(1, len(lagging))))
+        fetching.Result.most_bytes = fetching.ROUND_BYTES // max(1, len(lagging))
         polled = await self._poll(consumer, due, share)
-        if (
-            not polled and due != active_partitions
-        ):  # what is behind is slow to come: hold the others no longer
+        if not polled and due != active:  # what is behind is slow to come: hold the others no longer
             polled = await super()._fetch_records(consumer, due, timeout=HOLD_SECONDS, max_records=share)
         if not polled:
-            polled = await super()._fetch_records(
-                consumer, active_partitions, timeout=timeout, max_records=share
-            )
+            polled = await super()._fetch_records(consumer, active, timeout=timeout, max_records=share)
         after = {tp: state._position for tp, state in self._states(consumer).items()}
         moved = sorted(tp for tp, begin in begins.items() if after.get(tp, begin) > begin)
         if not moved:
@@ -108,14 +113,14 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         portions = [self._portion(tp, begins[tp], after[tp], polled.get(tp, [])) for tp in moved]
         return {moved[0]: [RoundRecord(moved[0].topic, moved[0].partition, after[moved[0]] - 1, portions)]}
 
-    async def _poll(self, consumer: Any, partitions: set[TP], share: int) -> dict[TP, list[ConsumerRecord]]:
+    async def _poll(self, consumer: Any, partitions: set[TP], share: int) -> dict[TP, list[Record]]:
         """What is here already, an equal share of each partition."""
-        polled: dict[TP, list[ConsumerRecord]] = {}
+        polled: dict[TP, list[Record]] = {}
         for tp in partitions:
             polled |= await super()._fetch_records(consumer, {tp}, timeout=0, max_records=share)
         return polled
 
-    def _portion(self, tp: TP, start: int, end: int, records: list[ConsumerRecord]) -> Portion:
+    def _portion(self, tp: TP, start: int, end: int, records: list[Record]) -> Portion:
         self._ranges.end(tp, end)
         if records:
             self._alignment.read(tp, received_at(records[0]), received_at(records[-1]))
@@ -163,6 +168,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is seen as untyp
 
 
 class Transport(driver.Transport):  # type: ignore[misc]  # Faust is seen as untyped
-    """Set with `app.transport = Transport([url], app)`. The app has `streams_by_topic` and `ledger_positions`."""
+    """Set with `app.transport = Transport([url], app)`. The app has `streams_by_topic`, `ledger_positions` and
+    `blocked_partitions`: the set of those that are not read for now.
+    """
 
     Consumer = Consumer

@@ -14,6 +14,7 @@ from faust.types import TP
 from sqlalchemy import Engine
 
 from pipeline import log as kafka_log
+from pipeline.ledger.blockades import step_over
 from pipeline.ledger.engine import transaction
 from pipeline.ledger.positions import MadeAnew, TopicPartition, reconcile
 from pipeline.settings import Kafka
@@ -38,7 +39,7 @@ class Watch:
             if one not in self.made_anew:
                 log.error("topic_made_anew", extra={"advice": str(one)})
         self.made_anew = anew
-        self._folding.blocked = {(one.position.topic, one.position.partition) for one in anew}
+        self._folding.made_anew = {(one.position.topic, one.position.partition) for one in anew}
         return starts
 
     async def check(self, consumer: Any) -> Mapping[TopicPartition, int]:
@@ -51,8 +52,10 @@ class Watch:
             stand = {at: await consumer.position(TP(*at)) for at in starts}
         except IllegalStateError:
             return {}  # another worker has the partition by now: it begins where the ledger stands
-        return {at: start for at, start in starts.items() if stand[at] is not None and stand[at] != start}
+        moving = starts.keys() - self._folding.not_read()
+        return {at: starts[at] for at in moving if stand[at] is not None and stand[at] != starts[at]}
 
     def _reconcile(self, partitions: set[TopicPartition]) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:
         with transaction(self._ledger) as cursor:
+            self._folding.step_over(step_over(cursor))
             return reconcile(cursor, partitions, lambda: kafka_log.watermarks(self._kafka))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from pipeline.ledger import dead_letters
 from pipeline.ledger.dead_letters import Action, Deed, Letter, Name, State
 from pipeline.ledger.engine import engine
+from pipeline.ledger.portion import Part
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
 from producers.dlq.outgoing import Outgoing, outgoing
@@ -110,11 +111,31 @@ def discard(
 
 
 def opened(letter: Letter, sealer: Sealer) -> bytes:
-    """Its bytes in clear. Raises DeadLetterError if no key of ours opens them."""
+    """Its bytes in clear. Raises DeadLetterError if no key of ours opens them, or they are not kept as they were."""
+    if letter.parts is not None:
+        raise DeadLetterError(
+            "it is not kept as it was, so it cannot be sent again (`hcp dlq show --body` shows what is kept):"
+            " ask its sender for it, then discard it"
+        )
     try:
         return letter.open(sealer)
     except CannotOpen as error:
-        raise DeadLetterError(f"its bytes cannot be opened ({error}): see HCP_SEAL__KEYS") from None
+        raise _sealed(error) from None
+
+
+def parts(letter: Letter, sealer: Sealer) -> dict[str, Part]:
+    """What is kept of a letter in clear, part by part. Raises DeadLetterError if no key of ours opens it."""
+    if letter.parts is None:
+        value = opened(letter, sealer)
+        return {"value": Part.of(value, len(value))}
+    try:
+        return letter.open_parts(sealer)
+    except CannotOpen as error:
+        raise _sealed(error) from None
+
+
+def _sealed(error: CannotOpen) -> DeadLetterError:
+    return DeadLetterError(f"its bytes cannot be opened ({error}): see HCP_SEAL__KEYS")
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def show(
     from pipeline.sealing import Sealer
     from pipeline.settings import load
     from producers.dlq import showing
-    from producers.dlq.acting import ledger, opened
+    from producers.dlq.acting import ledger, parts
     from producers.dlq.choice import named
 
     settings = load()
@@ -74,7 +74,8 @@ def show(
             typer.echo(line)
         if body:
             typer.echo("the body may hold personal data: show it to nobody who need not see it", err=True)
-            typer.echo(showing.body(opened(letter, Sealer(settings.seal)), clear=clear))
+            for line in showing.body(parts(letter, Sealer(settings.seal)), clear=clear):
+                typer.echo(line)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row
 
 from pipeline.ledger.dead_letters import Letter, Line
+from pipeline.ledger.portion import Part
 from pipeline.privacy import mask, scrub
 
 HIDDEN = "(hidden: --clear shows it)"
@@ -46,14 +47,30 @@ def whole(letter: Letter, history: Sequence[Row[Any]], zone: str, *, clear: bool
     yield f"refused   {letter.line.reason}: {letter.line.message} (version {letter.version})"
     yield f"lay at    {topic}[{partition}] offset {offset}, topic id {topic_id}"
     yield f"taken     {_at(letter.line.appended_at, zone)} by the log"
-    yield f"key       {_code(letter.key, clear=clear)}"
-    for name, value in letter.headers:
-        yield f"header    {_plain(name)}: {_code(value, clear=clear)}"
+    yield from _around(letter, clear=clear)
     for row in history:
         yield f"action    {_action(row, zone)}"
 
 
-def body(value: bytes, *, clear: bool) -> str:
+def _around(letter: Letter, *, clear: bool) -> Iterator[str]:
+    if letter.parts is not None:
+        yield f"kept      of {letter.records:,} records what --body shows: it cannot be sent again"
+        return
+    yield f"key       {_code(letter.key, clear=clear)}"
+    for name, value in letter.headers:
+        yield f"header    {_plain(name)}: {_code(value, clear=clear)}"
+
+
+def body(parts: Mapping[str, Part], *, clear: bool) -> Iterator[str]:
+    """What is kept of a letter, part by part; the value of an ordinary one needs no title."""
+    for name, part in parts.items():
+        if len(parts) > 1 or name != "value":
+            cut = "" if len(part.data) == part.length else f", the first {len(part.data):,} of them are kept"
+            yield f"{name}: {part.length:,} bytes{cut}, SHA-256 {part.sha256}"
+        yield _bytes(part.data, clear=clear)
+
+
+def _bytes(value: bytes, *, clear: bool) -> str:
     """A letter's bytes for the eye. Unless `clear`: numbers masked, the reviewer hidden; names in free text stay.
 
     Control characters are shown as escapes, so that a sender's bytes cannot steer the terminal.

@@ -65,11 +65,11 @@ def install(out: str) -> None:
     """Put stopwatches into this process's worker; their sums are written to `out` as JSON when it ends."""
     from pipeline.ledger import fold, write
     from pipeline.rules import fold as rules
-    from pipeline.worker import folding, transport
+    from pipeline.worker import attempts, folding, transport
 
     watch = Stopwatch()
     places: list[tuple[Any, str, str]] = [
-        (folding, "decode", "decode, validate, pack"),
+        (attempts, "decode", "decode, validate, pack"),
         (fold, "lock", "position"),
         (fold, "advance", "position"),
         (fold, "hold", "hold: what the ledger has"),

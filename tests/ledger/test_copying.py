@@ -44,7 +44,7 @@ def test_rows_are_lines_of_csv_with_the_backslash_for_escape() -> None:
 
 def test_rows_are_made_a_chunk_at_a_time_and_all_of_them() -> None:
     made = count()
-    chunks = _Chunks((next(made),) for _ in range(ROWS_A_CHUNK + 2))
+    chunks = _Chunks(((next(made),) for _ in range(ROWS_A_CHUNK + 2)), ROWS_A_CHUNK)
     first = chunks.read(8192)
     assert next(made) == ROWS_A_CHUNK
     rest = [chunks.read(8192), chunks.read(8192)]

@@ -72,7 +72,7 @@ class Ledger:
         placed = [replace(a, entry=copy.copy(a.entry)) for a in arrivals]
         for arrival in placed:
             arrival.entry.place = Place("review", partition, arrival.entry.place.offset)
-        self.folder.fold(self.connection, [Decoded(portion, placed, [], 0, b"")])
+        self.folder.fold(self.connection, [Decoded(portion, placed, [], 0, b"", len(placed))])
 
     def ask(self, question: str) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:

@@ -9,28 +9,40 @@ PARTITIONS = ("case-0", "case-1", "review-0", "review-1")
 
 
 def test_before_anything_is_read_all_are_due() -> None:
-    assert Alignment[str]().due(PARTITIONS, PARTITIONS) == set(PARTITIONS)
+    assert Alignment[str]().due(PARTITIONS, PARTITIONS, 0) == set(PARTITIONS)
 
 
 def test_what_was_never_read_holds_all_that_were() -> None:
     alignment = Alignment[str]()
     alignment.read("case-0", 0, 10)
-    assert alignment.due(PARTITIONS, PARTITIONS) == {"case-1", "review-0", "review-1"}
+    assert alignment.due(PARTITIONS, PARTITIONS, 0) == {"case-1", "review-0", "review-1"}
 
 
 def test_the_slowest_may_be_led_by_the_span_of_its_last_portion() -> None:
     alignment = Alignment[str]()
     for partition, last in zip(PARTITIONS, (100, 110, 111, 500), strict=True):
         alignment.read(partition, last - 10, last)
-    assert alignment.due(PARTITIONS, PARTITIONS) == {"case-0", "case-1"}
+    assert alignment.due(PARTITIONS, PARTITIONS, 0) == {"case-0", "case-1"}
 
 
 def test_a_partition_that_has_no_more_holds_nobody() -> None:
     alignment = Alignment[str]()
     alignment.read("case-0", 0, 10)
     alignment.read("review-0", 490, 500)
-    assert alignment.due(PARTITIONS[:1] + PARTITIONS[2:3], ["review-0"]) == {"case-0", "review-0"}
-    assert alignment.due(PARTITIONS, []) == set(PARTITIONS)
+    assert alignment.due(PARTITIONS[:1] + PARTITIONS[2:3], ["review-0"], 0) == {"case-0", "review-0"}
+    assert alignment.due(PARTITIONS, [], 0) == set(PARTITIONS)
+
+
+def test_nobody_is_held_for_long_by_a_sender_whose_times_lie_far_back() -> None:
+    alignment = Alignment[str]()
+    alignment.read("case-0", 1e9, 1e9 + 10)
+    behind = ["review-0"]
+    assert alignment.due(PARTITIONS[::2], behind, 0) == {"review-0"}
+    alignment.read("review-0", 0, 1)
+    assert alignment.due(PARTITIONS[::2], behind, 1.9) == {"review-0"}
+    assert alignment.due(PARTITIONS[::2], behind, 2) == {"review-0", "case-0"}
+    assert alignment.due(PARTITIONS[::2], behind, 3.9) == {"review-0"}
+    assert alignment.due(PARTITIONS[::2], behind, 4) == {"review-0", "case-0"}
 
 
 @given(
@@ -41,5 +53,5 @@ def test_something_that_lags_is_always_due(reads: list[tuple[str, int, int]], la
     alignment = Alignment[str]()
     for partition, first, span in reads:
         alignment.read(partition, first, first + span)
-    due = alignment.due(PARTITIONS, lagging)
+    due = alignment.due(PARTITIONS, lagging, 0)
     assert due & lagging if lagging else due == set(PARTITIONS)

@@ -27,7 +27,7 @@ class Reader:
         self.at = at
 
     def assignment(self) -> set[Any]:
-        return {TP("case", 0)}
+        return {TP("case", 0), TP("case", 1)}
 
     async def position(self, partition: Any) -> int:
         if self.at is None:
@@ -36,13 +36,17 @@ class Reader:
 
 
 def check(reader: Reader) -> Mapping[TopicPartition, int]:
-    folding = cast(Folding, SimpleNamespace(idle=True))
+    folding = cast(Folding, SimpleNamespace(idle=True, not_read=lambda: {("case", 1)}))
     return asyncio.run(Told(cast(Any, None), cast(Any, None), folding).check(reader))
 
 
 def test_a_reader_astray_is_sent_back() -> None:
     assert check(Reader(5)) == {("case", 0): 7}
     assert check(Reader(7)) == {}
+
+
+def test_a_partition_that_is_blocked_is_not_astray() -> None:
+    assert ("case", 1) not in check(Reader(5))
 
 
 def test_a_partition_that_went_to_another_worker_is_no_error() -> None:
