@@ -1,6 +1,6 @@
 """The picture of `consumers.status` for people: tables on a terminal, English with the county's terms."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -102,7 +102,21 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     yield "of them open", f"{n:,}, see `hcp dlq list`" if (n := picture.get("dead_letters_open")) else ""
     yield "tickets overdue 超期", f"{overdue:,}" if (overdue := picture.get("tickets_overdue")) else ""
     yield "outbox", f"{unsent:,} rows to send" if (unsent := picture.get("outbox", {}).get("unsent")) else ""
+    shared = picture.get("shared_numbers", {"keys": 0, "first": []})
+    yield "shared numbers 一号多用", _shared_numbers(shared["keys"], shared["first"])
     yield "gaps, repairs", f"{picture['gaps']}, {picture['repairs']}" if "gaps" in picture else ""
+
+
+def _shared_numbers(keys: int, first: Sequence[Picture]) -> str:
+    """How many, and the first of them, each in a line with who sent it."""
+    if not keys:
+        return ""
+    told = [
+        f"{one['case_no']} ({one['service_no']}): {one['reviews']:,} reviews, {one['versions']:,} versions, "
+        f"from {', '.join(one['senders']) or 'nobody who is named'}"
+        for one in first
+    ]
+    return "\n".join([f"{keys:,}, a sender's placeholder? see docs/operations.md", *told])
 
 
 def _counts(found: Mapping[str, int]) -> str:

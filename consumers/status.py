@@ -16,7 +16,9 @@ from consumers.kept import Kept
 from pipeline.ledger.engine import engine
 from pipeline.ledger.figures import Dear, Figures, Row, dear, figures
 from pipeline.ledger.rate import Rate
+from pipeline.ledger.shared_numbers import SharedNumber
 from pipeline.log import Watermark, watermarks
+from pipeline.privacy import mask
 from pipeline.settings import Settings
 
 SILENT = timedelta(seconds=30)
@@ -153,6 +155,7 @@ def _picture(f: Figures) -> dict[str, Any]:
         "gaps": len(f.gaps),
         "repairs": f.repairs,
         "outbox": {"unsent": f.outbox_unsent, "oldest_seconds": round(f.outbox_oldest_seconds, 1)},
+        "shared_numbers": {"keys": f.shared_numbers, "first": [_shared(number) for number in f.most_shared]},
         "components": [_component(row) for row in f.components],
     }
 
@@ -160,6 +163,12 @@ def _picture(f: Figures) -> dict[str, Any]:
 def _rate(rate: Rate) -> dict[str, Any]:
     value = None if rate.value is None else round(rate.value, 4)
     return {"rate": value, "part": rate.part, "whole": rate.whole}
+
+
+def _shared(number: SharedNumber) -> dict[str, Any]:
+    """With what is longer than a code masked: a sender may put an identity number where a case number belongs."""
+    senders = [mask(sender) for sender in number.senders]
+    return number._asdict() | {"case_no": mask(number.case_no), "senders": senders}
 
 
 def _component(row: Row) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from consumers.desk.paging import PAGE_SIZE, Paging, page_asked, url
 from pipeline.ledger import inspection
 from pipeline.ledger.inspection import Choice
 from pipeline.ledger.rate import Rate
+from pipeline.ledger.shared_numbers import shared_numbers
 from pipeline.rules.inspection import Rule, rules
 
 RANGES = (7, 30, 90)
@@ -68,12 +69,13 @@ class InspectionPages:
         self._desk = desk
 
     def overview(self, request: Request) -> Response:
-        """The rate of the county, of each rule and of each department."""
+        """The rate of the county, of each rule and of each department; and the case numbers that many people share."""
         asked = Asked.of(request)
         since = self._since(asked)
         with self._desk.snapshot() as connection:
             rates = inspection.passed(connection, since.date())
             failures = inspection.failures(connection, since)
+            shared = shared_numbers(connection)
         context = {
             "whole": Rate(
                 sum(rate.part for rate in rates.values()), sum(rate.whole for rate in rates.values())
@@ -81,6 +83,7 @@ class InspectionPages:
             "by_rule": _by_rule(failures),
             "departments": _by_department(rates, failures),
             "rules": rules(),
+            "shared": shared,
         }
         return self._show(request, "inspection.html", asked, since, context)
 

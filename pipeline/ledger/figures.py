@@ -13,6 +13,7 @@ from pipeline.ledger import device_list, inspection
 from pipeline.ledger.coverage import CHANNEL_DAYS, coverage
 from pipeline.ledger.dead_letters import count_open
 from pipeline.ledger.rate import Rate
+from pipeline.ledger.shared_numbers import SharedNumber, count_shared, shared_numbers
 from pipeline.rules.inspection import rules
 from pipeline.rules.measures import MEASURES
 from pipeline.rules.records import Fate
@@ -22,12 +23,15 @@ from schemas.events import REASONS
 from schemas.tickets import CLOSED, State
 
 Row = Mapping[str, Any]
+MOST_SHARED = 5
+"""So many are named; the desk's page has more."""
 
 
 class Dear(NamedTuple):
     """What takes a look at every review or every service: seconds, in a large ledger.
 
     `devices` by what they ask of a person, their faults by kind; `inspection`: case records that fail, by rule.
+    `shared_numbers`: services with many more records than one citizen gives; `most_shared`: the first of them.
     """
 
     coverage: dict[str, Rate]
@@ -35,11 +39,13 @@ class Dear(NamedTuple):
     devices: dict[str, int]
     device_faults: dict[str, int]
     inspection: dict[str, int]
+    shared_numbers: int
+    most_shared: list[SharedNumber]
 
 
 class Figures(NamedTuple):
     """`fates` by topic; `services` by handling mode; `tickets` by state, all states; `dead_letters` by reason, done with or not.
-    The last five are those of `Dear`.
+    The last seven are those of `Dear`.
     """
 
     asked_at: datetime
@@ -62,6 +68,8 @@ class Figures(NamedTuple):
     devices: dict[str, int]
     device_faults: dict[str, int]
     inspection: dict[str, int]
+    shared_numbers: int
+    most_shared: list[SharedNumber]
 
     def review_rate(self, mode: str) -> Rate:
         """Services reviewed ÷ (reviewed + unreviewed); pending ones are in neither (D5)."""
@@ -93,6 +101,8 @@ def dear(connection: Connection) -> Dear:
         device_list.needs(devices, asked_at),
         device_list.faults(devices),
         _failures(connection),
+        count_shared(connection),
+        shared_numbers(connection, MOST_SHARED),
     )
 
 

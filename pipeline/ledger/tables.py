@@ -103,6 +103,8 @@ service = Table(
     ),
 )
 Index("service_open", service.c.open_since, postgresql_where=service.c.open_since.is_not(None))
+_kept = service.c.reviews + service.c.versions
+Index("service_shared", _kept, postgresql_where=_kept >= 20)
 
 case_version = Table(
     "case_version",
@@ -416,6 +418,13 @@ device = Table(
     _text("window_code"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
     _time("revoked_at", nullable=True),
+    Column(
+        "placeholders",
+        ARRAY(Text),
+        nullable=False,
+        server_default="{}",
+        comment="the numbers that it sends for no case, cleaned",
+    ),
     comment="who may send to the gateway, and for which place; an empty place is any",
 )
 

@@ -1,4 +1,4 @@
-"""`hcp device add | list | rotate | revoke`."""
+"""`hcp device add | list | placeholders | rotate | revoke`."""
 
 import json
 from collections.abc import Iterator
@@ -38,12 +38,19 @@ def add(
     dept: Annotated[str, typer.Option(help="Its department (统一社会信用代码); empty: any.")] = "",
     hall: Annotated[str, typer.Option(help="Its hall; empty: any.")] = "",
     window: Annotated[str, typer.Option(help="Its window; empty: any.")] = "",
+    placeholder: Annotated[
+        list[str] | None,
+        typer.Option(help="A number that it sends for everybody, for no case; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a device; print its secret, and for a window's terminal the link that enrols it. They are shown this once."""
     from producers.devices.device import Device
 
-    new = Device(device_id, kind.value, name, tuple(channel or ()), dept, hall, window)
+    new = Device(
+        *(device_id, kind.value, name, tuple(channel or ()), dept, hall, window),
+        placeholders=tuple(placeholder or ()),
+    )
     _show(_office().add(new), new, as_json=as_json)
 
 
@@ -61,6 +68,26 @@ def list_devices(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def placeholders(
+    device_id: DeviceId,
+    numbers: Annotated[
+        list[str] | None, typer.Argument(metavar="NUMBER", help="To add, as the device sends it.")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Forget those before.")] = False,
+) -> None:
+    """Add numbers that a device sends for everybody; show all of them. The gateway knows them within 10 s.
+
+    A review with such a number is kept without a case, and the number as a claim; a case with one is refused.
+    """
+    office = _office()
+    if none or numbers:
+        now = office.add_placeholders(device_id, numbers or (), instead=none)
+    else:
+        now = office.device(device_id).placeholders
+    typer.echo("\n".join(now) or f"{device_id} has no placeholders: every number of its is a case's own")
+
+
+@app.command()
 def rotate(
     device_id: DeviceId,
     overlap: Annotated[str, typer.Option(help="How long the keys before still hold: 7d, 12h, 30m.")] = "7d",
@@ -71,8 +98,7 @@ def rotate(
 
     office = _office()
     key = office.rotate(device_id, span(overlap))
-    device = next(one for one in office.devices() if one.device_id == device_id)
-    _show(key, device, as_json=as_json)
+    _show(key, office.device(device_id), as_json=as_json)
 
 
 @app.command()
@@ -120,6 +146,8 @@ def _words(device: "Device") -> Iterator[str]:
         key.key_id + (f" until {key.not_after:%Y-%m-%d %H:%M %Z}" if key.not_after else "")
         for key in device.keys
     )
+    if device.placeholders:
+        yield f"placeholders {' '.join(device.placeholders)}"
     if device.revoked_at:
         yield f"revoked {device.revoked_at:%Y-%m-%d %H:%M %Z}"
     if device.name:
@@ -135,6 +163,7 @@ def _document(device: "Device") -> dict[str, object]:
         "dept_code": device.dept_code,
         "hall_code": device.hall_code,
         "window_code": device.window_code,
+        "placeholders": list(device.placeholders),
         "revoked_at": device.revoked_at.isoformat() if device.revoked_at else None,
         "keys": [
             {"key_id": key.key_id, "not_after": key.not_after.isoformat() if key.not_after else None}

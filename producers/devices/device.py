@@ -19,7 +19,10 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """As the registry has it. `channels`: for which it may send reviews; none: cases only."""
+    """As the registry has it. `channels`: for which it may send reviews; none: cases only.
+
+    `placeholders`: the numbers that it sends where a case has none, as `producers.placeholders.bare` gives them.
+    """
 
     device_id: str
     kind: Kind
@@ -30,6 +33,7 @@ class Device(msgspec.Struct, frozen=True):
     window_code: str = ""
     revoked_at: datetime | None = None
     keys: tuple[Key, ...] = ()
+    placeholders: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:

@@ -3,11 +3,12 @@
 import base64
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from pipeline.clock import utc_now
@@ -18,6 +19,7 @@ from pipeline.signing import NAME
 from producers.devices import stored
 from producers.devices.device import Device, Key
 from producers.errors import DeviceError
+from producers.placeholders import is_placeholder, placeholders_of
 from schemas.codes import Channel
 
 SECRET_BYTES = 32
@@ -44,6 +46,7 @@ class Office:
     def add(self, new: Device) -> NewKey:
         """Register a device; returns its first key."""
         _check(new)
+        new = replace(new, placeholders=_placeholders(new.placeholders))
         with self._register() as connection:
             stored.insert_device(connection, new)
             return self._new_key(connection, new.device_id, ())
@@ -61,10 +64,31 @@ class Office:
             stored.lock_device(connection, device_id)
             stored.revoke(connection, device_id, self._clock())
 
+    def add_placeholders(
+        self, device_id: str, numbers: Iterable[str], *, instead: bool = False
+    ) -> tuple[str, ...]:
+        """These numbers of its stand for no case from now on, beside those before or `instead` of them; returns all."""
+        added = _placeholders(numbers)
+        with self._register() as connection:
+            stored.lock_device(connection, device_id)
+            before = () if instead else _one(stored.all_devices(connection), device_id).placeholders
+            placeholders = _placeholders([*before, *added])
+            stored.set_placeholders(connection, device_id, placeholders)
+        return placeholders
+
     def devices(self) -> list[Device]:
         """All of them, in the order of their ids."""
         with self._register() as connection:
             return stored.all_devices(connection)
+
+    def device(self, device_id: str) -> Device:
+        """This one, also a revoked one."""
+        return _one(self.devices(), device_id)
+
+    def has_as_placeholder(self, number: str) -> Device | None:
+        """A device in use that sends this number for everybody; None if there is none."""
+        used = (one for one in self.devices() if one.revoked_at is None)
+        return next((one for one in used if is_placeholder(number, one.placeholders)), None)
 
     def _new_key(self, connection: Connection, device_id: str, before: Sequence[str]) -> NewKey:
         secret, key_id = secrets.token_bytes(SECRET_BYTES), f"k{len(before) + 1}"
@@ -105,6 +129,20 @@ def span(text: str) -> timedelta:
     if not said:
         raise DeviceError(f"{text!r} is no time: 7d, 12h or 30m")
     return timedelta(**{_UNITS[said[2]]: int(said[1])})
+
+
+def _one(devices: Iterable[Device], device_id: str) -> Device:
+    for device in devices:
+        if device.device_id == device_id:
+            return device
+    raise DeviceError(f"there is no device {device_id}: see hcp device list")
+
+
+def _placeholders(numbers: Iterable[str]) -> tuple[str, ...]:
+    try:
+        return placeholders_of(numbers)
+    except ValueError as error:
+        raise DeviceError(str(error)) from None
 
 
 def _check(new: Device) -> None:

@@ -1,5 +1,6 @@
 """Devices in the ledger's schema `office`: read, added, given another key, revoked. Every function blocks."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -26,6 +27,7 @@ def all_devices(connection: Connection) -> list[Device]:
             row.window_code,
             row.revoked_at,
             tuple(keys.get(row.device_id, [])),
+            tuple(row.placeholders),
         )
         for row in connection.execute(select(device).order_by(device.c.device_id))
     ]
@@ -41,6 +43,7 @@ def insert_device(connection: Connection, new: Device) -> None:
         "dept_code": new.dept_code,
         "hall_code": new.hall_code,
         "window_code": new.window_code,
+        "placeholders": list(new.placeholders),
     }
     try:
         connection.execute(insert(device).values(columns))
@@ -78,6 +81,13 @@ def end_keys(connection: Connection, device_id: str, at: datetime) -> None:
         update(device_key)
         .where(device_key.c.device_id == device_id)
         .values(not_after=func.least(func.coalesce(device_key.c.not_after, at), at))
+    )
+
+
+def set_placeholders(connection: Connection, device_id: str, numbers: Sequence[str]) -> None:
+    """These numbers of its stand for no case, and no others."""
+    connection.execute(
+        update(device).where(device.c.device_id == device_id).values(placeholders=list(numbers))
     )
 
 

@@ -10,6 +10,7 @@ from producers.gateway import examples, problems
 from producers.gateway.accepting import demand
 from producers.gateway.answers import Answer, Answered, Answers
 from producers.gateway.body import read_body
+from producers.gateway.claiming import without_placeholder
 from producers.gateway.cloudevents import (
     BATCH,
     BINARY,
@@ -111,10 +112,13 @@ class Events:
         return Answer(accepted, 202)
 
     def _read(self, device: Device, told: Told) -> Received[Any]:
-        """The event, if it is one, and this device's to send. Raises Invalid, Forbidden."""
+        """The event, if it is one, and this device's to send; of no case, if its number is a placeholder.
+
+        Raises Invalid, Forbidden.
+        """
         received = self._way_in.read(told.kind, told.body, told.ce_id)
         speak(self._way_in.devices, device, received.event)
-        return received
+        return without_placeholder(device, received)
 
     async def _take_all(self, device: Device, nonce: str, events: list[bytes]) -> Answer:
         """1. Read each. 2. Take those that are events, in one commit. 3. Answer each."""

@@ -8,6 +8,7 @@ from unicodedata import normalize
 
 import msgspec
 
+from producers.placeholders import ClaimedReview
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import Invalid
 
@@ -30,7 +31,10 @@ PERSONAL = {
     *map("".join, product(_WHOSE, _WHAT)), *map("".join, product(_WHOSE_IN_CHINESE, _WHAT_IN_CHINESE)),
 }  # fmt: skip
 """Nowhere but in a review's `reviewer`, which is sealed, may an identity reach a disk: what senders call one, at any depth."""
-_NAMED = {kind: frozenset(kind.__struct_encode_fields__) | PERSONAL for kind in (CaseEvent, ReviewEvent)}
+_NAMED = {
+    kind: frozenset(kind.__struct_encode_fields__) | PERSONAL
+    for kind in (CaseEvent, ReviewEvent, ClaimedReview)
+}
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 

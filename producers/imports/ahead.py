@@ -26,7 +26,7 @@ def look_ahead(mapping: Mapping, rows: Iterable[tuple[int, dict[str, str]]]) -> 
     applications, contents = _Different(STRANGERS), _Different(2)
     for _, row, ordinal in mapping.numbered(rows):
         number = mapping.case_no(row)
-        if not number or number in mapping.placeholders:
+        if not number or mapping.is_placeholder(number):
             continue
         key = mapping.key(row, ordinal)
         applications.see(key, hash(mapping.application(row)))

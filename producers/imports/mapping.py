@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import msgspec
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from producers.errors import CannotImportError, Unmapped
 from producers.imports.field import Source, Strict
@@ -15,17 +15,22 @@ from producers.imports.kinds import IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, 
 from producers.imports.promise import Promise
 from producers.imports.refusal import EMPTY, refusal
 from producers.imports.rows import SURPLUS
+from producers.placeholders import is_placeholder, placeholders_of, standalone
+from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id, own_case_no
-from schemas.reading import Invalid, read
+from schemas.reading import Invalid, clean_text, read
 
 UNMOVED = timedelta()
+CLAIM = 64
+"""Of a number that is none, as much is kept as a number may have."""
 Cells = dict[str, str]
 
 
 class Mapping(Strict):
     """A source: `about` in one line, where it is from (`origin`), what a row is, and where each field of its event is from.
 
-    `placeholders`: case numbers that stand for none, because the sender has them for everybody.
+    `placeholders`: case numbers that stand for none, because the sender has them for everybody; bare
+    (`producers.placeholders`).
     """
 
     name: str
@@ -35,6 +40,11 @@ class Mapping(Strict):
     fields: dict[str, Source]
     promise: Promise | None = None
     placeholders: frozenset[str] = frozenset()
+
+    @field_validator("placeholders")
+    @classmethod
+    def _bare(cls, numbers: frozenset[str]) -> frozenset[str]:
+        return frozenset(placeholders_of(numbers))
 
     @model_validator(mode="after")
     def _knows_its_fields(self) -> Self:
@@ -112,7 +122,8 @@ class Mapping(Strict):
         received_at = received_at or datetime.now(UTC)
         body = self._body(row, ordinal, shift)
         about = [self.name, body.get("service_no", 1), *self.identity(row)]
-        if self.is_shared(row, shared):
+        is_shared = self.is_shared(row, shared)
+        if is_shared:
             self._part(body, about)
             about.append("own")
         body |= {
@@ -125,7 +136,7 @@ class Mapping(Strict):
             event: Event = read(kind, msgspec.json.encode(body), received_at).event
         except Invalid as invalid:
             raise self._unmapped(invalid) from None
-        return event
+        return standalone(event, self._claim(row)) if is_shared and isinstance(event, ReviewEvent) else event
 
     def occurred_at(self, row: Cells) -> datetime:
         """When the row says that the service, or the review, was given. Raises Unmapped."""
@@ -154,7 +165,14 @@ class Mapping(Strict):
     def is_shared(self, row: Cells, shared: frozenset[str]) -> bool:
         """Whether the row's case number is no number of its own."""
         number = self.case_no(row)
-        return number in shared or number in self.placeholders
+        return number in shared or self.is_placeholder(number)
+
+    def is_placeholder(self, number: str) -> bool:
+        """Whether the source has this case number for everybody."""
+        return is_placeholder(number, self.placeholders)
+
+    def _claim(self, row: Cells) -> str:
+        return clean_text(self.case_no(row))[:CLAIM]
 
     def _text(self, name: str, row: Cells, ordinal: int = 1) -> str:
         try:

@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from producers.tokens import Kind
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
 app = typer.Typer(help="Links and QR codes with which citizens review.", no_args_is_help=True)
 
@@ -37,6 +40,8 @@ def qr(
     settings, about = load(), making.About(name, dept, hall, item)
     tokens = making.tokens_of(settings.seal)
     code = sys.stdin.readline().strip() if code == "-" else code
+    if what == making.CASE:
+        _demand_own_number(settings, code)
     claims = (
         making.case(tokens, code, service_no, about)
         if what == making.CASE
@@ -46,6 +51,29 @@ def qr(
     if out:
         codes.save(link, out)
     typer.echo(link)
+
+
+def _demand_own_number(settings: "Settings", number: str) -> None:
+    """Raises InputError for a number that some device sends for everybody: its token would admit one stranger's review."""
+    from sqlalchemy.exc import OperationalError
+
+    from producers.devices.managing import Office
+    from producers.errors import InputError
+
+    if not settings.database.url.get_secret_value():
+        return
+    try:
+        device = Office(settings).has_as_placeholder(number)
+    except OperationalError:
+        typer.echo(
+            "the database does not answer: whether the number is a placeholder was not checked", err=True
+        )
+        return
+    if device:
+        raise InputError(
+            f"this number is a placeholder of the device {device.device_id} and stands for no case: name the case's own "
+            "number, or make a code of the window (hcp token qr window)"
+        )
 
 
 @app.command()

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from producers.devices.device import PLACE, Device
 from producers.gateway.asking import asked
+from producers.gateway.claiming import demand_own_number
 from producers.gateway.errors import Forbidden
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
 from producers.gateway.operation import JSON, Body, Operation
@@ -94,6 +95,7 @@ class Invitations:
 
     def _claims(self, device: Device, invitation: Invitation) -> CaseToken:
         place = _place(device, invitation)
+        demand_own_number(device, invitation.case_no)
         return CaseToken(
             token_id=self._way_in.tokens.case_id(invitation.case_no, invitation.service_no),
             case_no=invitation.case_no,

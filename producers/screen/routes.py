@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from producers.devices.device import Device
 from producers.gateway.answers import answer
 from producers.gateway.asking import asked
+from producers.gateway.claiming import demand_own_number
 from producers.gateway.errors import Forbidden
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
 from producers.gateway.operation import JSON, Body, Operation
@@ -67,10 +68,11 @@ class Screen:
         return Response(self._shell.files[name], headers=UNCACHED, media_type=TYPES[Path(name).suffix])
 
     async def invite(self, request: Request) -> Response:
-        """Call a citizen to this window's terminal; says whether one hears it."""
+        """Call a citizen to this window's terminal; says whether one hears it. Raises Invalid, Forbidden."""
         window, device = request.path_params["window"], request.state.device
         invitation = asked(await request.body(), Invitation)
         speak(device, window, invitation)
+        demand_own_number(device, invitation.case_no)
         delivered = self._invitations.call(window, invitation)
         return answer(Delivered(delivered))
 

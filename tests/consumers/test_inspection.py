@@ -10,6 +10,7 @@ from consumers.desk.paging import PAGE_SIZE
 from pipeline.settings import Settings
 from tests.consumers.client import Client
 from tests.consumers.filling import POLICE, TAX, clock, fill, inspected, police_case
+from tests.harness import review
 
 pytestmark = pytest.mark.system
 
@@ -98,3 +99,19 @@ def test_everything_passes(ledger: Settings) -> None:
 def test_a_link_keeps_what_is_chosen() -> None:
     assert Asked(7, "a&b", "x").url(2) == "/inspection/cases?days=7&department=a%26b&rule=x&page=2"
     assert Asked(7, "a", "", 3).of_rule("y") == "/inspection/cases?days=7&department=a&rule=y"
+
+
+def test_a_number_that_many_people_share_is_named_with_its_sender(ledger: Settings) -> None:
+    number = "110101199003072316"  # of the form of an identity number
+    crowd = [review(number, 5, device_id="w<1>") for _ in range(20)]
+    fill(ledger, *inspected(), *crowd, *(review("88888888", 5) for _ in range(21)))
+    page = Client(create(ledger, clock)).get("/inspection").text
+    said = words_of(page)
+    assert "一号多用：多条评价共用一个办件编号" in said
+    assert "88888888 第 1 次服务 21 0 未说明 1***************16 第 1 次服务 20 0 w&lt;1&gt;" in said
+    assert "hcp device placeholders" in said
+    assert number not in page
+
+
+def test_no_number_is_shared(desk: Client) -> None:
+    assert "没有发现多人共用的办件编号" in desk.get("/inspection").text

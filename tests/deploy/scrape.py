@@ -11,6 +11,7 @@ from pipeline import metrics
 from pipeline.ledger.device_list import FAULTS, Need
 from pipeline.ledger.figures import Figures, _reviews
 from pipeline.ledger.rate import Rate
+from pipeline.ledger.shared_numbers import SharedNumber
 from pipeline.log import Watermark
 from pipeline.metrics import COMPUTED
 from pipeline.rules.inspection import rules
@@ -57,6 +58,8 @@ class County(Status):
             outbox_unsent=0,
             outbox_oldest_seconds=0,
             components=[{"name": "worker-0", "state": "running", "at": NOW, "error": "", "error_at": None}],
+            shared_numbers=1,
+            most_shared=[SharedNumber("000000", 1, 20, 1, ("w1",))],
             coverage=dict.fromkeys(COVERAGE, Rate(1, 2)),
             channels={channel.value: 1 for channel in Channel},
             devices=dict.fromkeys(NEEDS, 1),

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from consumers.exporter import create, samples
+from consumers.report import lines
 from consumers.status import Status, addresses, collect
 from pipeline.metrics import COMPUTED
 from schemas.topics import Stream
@@ -70,6 +71,8 @@ def test_status_counts_what_was_sent(story: System) -> None:
     assert picture["quality"]["bad"] == {"rate": 0.2, "part": 1, "whole": 5}
     assert picture["tickets"]["new"] == 1
     assert (picture["gaps"], picture["repairs"]) == (0, 0)
+    assert picture["shared_numbers"] == {"keys": 0, "first": []}
+    assert not any("shared" in name for name in lines(picture))
     assert {reason: n for reason, n in picture["dead_letters"].items() if n} == {"not_json": 1}
     assert picture["dead_letters_open"] == 1
     assert sum(topic["end"] - topic["log_start"] for topic in picture["topics"]) == 14
@@ -95,6 +98,20 @@ def test_metrics_say_what_status_says_and_promtool_finds_no_fault(story: System)
         ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_number_that_strangers_share_is_shown_with_its_sender_and_no_identity(system: System) -> None:
+    number = "110101199003072316"  # of the form of an identity number
+    with system.worker():
+        system.send(*(review(number, 5, device_id="w1") for _ in range(20)), case("C1"))
+        system.wait_until_caught_up()
+    picture = collect(system.settings)
+    told = {"case_no": "1***************16", "service_no": 1, "reviews": 20, "versions": 0, "senders": ["w1"]}
+    assert picture["shared_numbers"] == {"keys": 1, "first": [told]}
+    line = "1***************16 (1): 20 reviews, 0 versions, from w1"
+    assert line in lines(picture)["shared numbers 一号多用"]
+    gauges = {(computed.name, labels): value for computed, labels, value in samples(picture, TARGET)}
+    assert gauges["hcp_shared_numbers", ()] == 1
 
 
 def test_a_figure_that_takes_long_keeps_nobody_from_the_others(story: System) -> None:

@@ -112,7 +112,7 @@ class Poller:
             if place == 0:
                 self._mapping.check_columns(row.cells)
             number = self._mapping.case_no(row.cells)
-            if number and number not in self._mapping.placeholders:
+            if number and not self._mapping.is_placeholder(number):
                 service, application = self._mapping.key(row.cells, 1), self._mapping.application(row.cells)
                 yield number, _digest(service), _digest(application)
 

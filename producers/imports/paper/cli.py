@@ -37,6 +37,10 @@ def keyed(
     forms: Annotated[
         int | None, typer.Option(help="How many forms came back, if the sheets do not say it.", min=0)
     ] = None,
+    placeholder: Annotated[
+        list[str] | None,
+        typer.Option(help="A case number on forms that stands for none, such as 无; may be repeated."),
+    ] = None,
     agreeing_only: Annotated[
         bool, typer.Option("--agreeing-only", help="Publish what agrees, list the rest.")
     ] = False,
@@ -48,7 +52,13 @@ def keyed(
     from pipeline.settings import load
     from producers.imports.paper.importing import import_paper
 
-    outcome = import_paper(load(), first, second, forms=forms, agreeing_only=agreeing_only, dry_run=dry_run)
+    outcome = import_paper(
+        *(load(), first, second),
+        forms=forms,
+        placeholders=placeholder or (),
+        agreeing_only=agreeing_only,
+        dry_run=dry_run,
+    )
     typer.echo("\n".join(outcome.lines()))
     if outcome.troubled:
         raise typer.Exit(1)

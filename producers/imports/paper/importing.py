@@ -1,5 +1,6 @@
 """From two keyings to reviews on the log: all of a batch or none of it, unless only what agrees is asked for."""
 
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from producers.imports.paper.form import COLUMN_OF, PERSONAL, Answers
 from producers.imports.paper.keying import read_keying
 from producers.imports.refusal import refusal
 from producers.imports.sink import Connect
+from producers.placeholders import ClaimedReview, is_placeholder, placeholders_of
 from producers.publish import Publisher
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id
@@ -24,7 +26,7 @@ from schemas.reading import Invalid, read
 SOURCE = "/paper"
 
 
-class PaperReview(ReviewEvent, kw_only=True):
+class PaperReview(ClaimedReview, kw_only=True):
     """A review, and where its paper is: the contract has no field for it, and keeps it with the raw record."""
 
     scan_ref: str = ""
@@ -65,14 +67,15 @@ def import_paper(
     second: Path,
     *,
     forms: int | None = None,
+    placeholders: Iterable[str] = (),
     agreeing_only: bool = False,
     dry_run: bool = False,
     connect: Connect = Publisher,
 ) -> Outcome:
     """Publish the reviews of a batch that two people keyed. Blocks. Again is harmless: a form's event id is its own.
 
-    `forms`: how many came back, if the sheets do not say it. Raises CannotImportError, NotPublishedError: then nothing is
-    published, or not all, and the same command does it again.
+    `forms`: how many came back, if the sheets do not say it. `placeholders`: case numbers on forms that stand for none.
+    Raises CannotImportError, NotPublishedError: then nothing is published, or not all, and the same command does it again.
     """
     if first.read_bytes() == second.read_bytes():
         raise CannotImportError(
@@ -80,7 +83,7 @@ def import_paper(
         )
     compared = compare(read_keying(first), read_keying(second), forms)
     received_at = datetime.now(UTC)
-    events, problems = _events(settings, compared, received_at)
+    events, problems = _events(settings, compared, received_at, _bare(placeholders))
     listed = _list(settings, compared.batch, problems)
     troubled = compared.forms - len(events)
     if troubled and not agreeing_only:
@@ -99,15 +102,23 @@ def import_paper(
     )
 
 
+def _bare(placeholders: Iterable[str]) -> Collection[str]:
+    try:
+        return placeholders_of(placeholders)
+    except ValueError as error:
+        raise CannotImportError(str(error)) from None
+
+
 def _events(
-    settings: Settings, compared: Compared, received_at: datetime
+    settings: Settings, compared: Compared, received_at: datetime, placeholders: Collection[str]
 ) -> tuple[list[PaperReview], list[Problem]]:
     named = any(both.answers.values[column] for both in compared.agreed.values() for column in PERSONAL)
     sealer = sealer_of(settings.seal) if named else None
     events, problems = [], list(compared.problems)
     for form, both in compared.agreed.items():
         try:
-            events.append(review(compared.batch, form, both.answers, received_at, sealer))
+            event = review(compared.batch, form, both.answers, received_at, sealer)
+            events.append(_without(placeholders, event))
         except Invalid as invalid:
             problems.append(_problem(form, both, invalid))
     return events, sorted(problems, key=lambda problem: problem.form)
@@ -130,6 +141,13 @@ def review(
         seal(event, sealer)
     fields = {name: getattr(event, name) for name in ReviewEvent.__struct_fields__}
     return PaperReview(**fields, scan_ref=body["scan_ref"], form_no=form)
+
+
+def _without(placeholders: Collection[str], event: PaperReview) -> PaperReview:
+    """The number of no case becomes a claim, and the review one without a case."""
+    if not is_placeholder(event.case_no, placeholders):
+        return event
+    return msgspec.structs.replace(event, claimed_case_no=event.case_no or "", case_no=None, service_no=1)
 
 
 def _list(settings: Settings, batch: str, problems: list[Problem]) -> Path | None:

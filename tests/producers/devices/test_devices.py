@@ -18,7 +18,7 @@ from producers import state
 from producers.devices.device import Device
 from producers.devices.managing import Office, decode, span
 from producers.devices.registry import FILE, Copy, Registry
-from producers.errors import DeviceError
+from producers.errors import DeviceError, InputError
 from tests.producers.gateway.house import settings_in
 
 TERMINAL = Device("w1", "terminal", "一号窗口", ("terminal",), "", "H1", "W1")
@@ -220,6 +220,50 @@ def test_the_commands(ledger: Settings) -> None:
     assert told["s1"]["revoked_at"]
     for secret in (first, rotated.stdout.split("secret: ")[1].strip()):
         assert secret not in listed + json.dumps(told)
+
+
+@pytest.mark.system
+def test_placeholders_are_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> None:
+    words = ("add", "w1", "--kind", "system", "--placeholder", "０００", "--placeholder", "TEST")
+    assert typed(ledger, *words).exit_code == 0
+    assert typed(ledger, "placeholders", "w1").stdout.split() == ["000", "TEST"]
+    assert typed(ledger, "placeholders", "w1", "无", "000 ").stdout.split() == ["000", "TEST", "无"]
+    assert "placeholders 000 TEST 无" in typed(ledger, "list").stdout
+    (told,) = json.loads(typed(ledger, "list", "--json").stdout)
+    assert told["placeholders"] == ["000", "TEST", "无"]
+    known = registry(ledger, tmp_path)
+    known.refresh()
+    known.stop()
+    sender = known.find("w1")
+    assert sender is not None
+    assert sender.device.placeholders == ("000", "TEST", "无")
+    assert typed(ledger, "placeholders", "w1", "--none", "9").stdout == "9\n"
+    assert "no placeholders" in typed(ledger, "placeholders", "w1", "--none").stdout
+    for wrong in (("placeholders", "w2"), ("placeholders", "w2", "0"), ("placeholders", "w1", " ")):
+        assert isinstance(typed(ledger, *wrong).exception, DeviceError)
+
+
+@pytest.mark.system
+def test_no_token_is_made_for_a_placeholder(ledger: Settings) -> None:
+    office = Office(ledger)
+    office.add(Device("s1", "system", placeholders=("000",)))
+    clean = {name: "" for name in os.environ if name.startswith("HCP_")} | environment(ledger)
+    clean["HCP_STACK__DATA_DIR"] = str(ledger.gateway.spool_dir)
+
+    def made(number: str) -> Result:
+        return CliRunner().invoke(app, ["token", "qr", "case", number, "--name", "设立登记"], env=clean)
+
+    refused = made("０００")
+    assert isinstance(refused.exception, InputError)
+    assert "placeholder of the device s1" in str(refused.exception)
+    assert made("MX1").exit_code == 0
+    clean["HCP_DATABASE__URL"] = "postgresql://hcp:x@127.0.0.1:9/none"
+    unchecked = made("000")
+    assert unchecked.exit_code == 0
+    assert "was not checked" in unchecked.stderr
+    office.revoke("s1")
+    clean |= environment(ledger)
+    assert made("000").exit_code == 0
 
 
 @pytest.mark.system

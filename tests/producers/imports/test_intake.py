@@ -19,6 +19,7 @@ from producers.imports.intake import Counts, Intake, lists
 from producers.imports.kinds import Event
 from producers.imports.known import load
 from producers.imports.listing import HIDDEN
+from producers.placeholders import ClaimedReview
 from schemas.events import CaseEvent, ReviewEvent
 from schemas.identifiers import OWN_CASE_PREFIX
 from tests.conftest import SEAL_KEY
@@ -108,6 +109,20 @@ def test_reviews_under_a_number_of_many_are_joined_to_nobody(tmp_path: Path) -> 
     assert len({event.event_id for event in events if event}) == 5
     assert intake.counts.shared == 4
     assert [row["行号"] for row in listed(tmp_path, "remarks")] == ["2", "3", "4", "5"]
+    claims = [event.claimed_case_no for event in events if isinstance(event, ClaimedReview)]
+    assert claims == ["9", "9", "9", "无"]
+    assert not isinstance(events[-1], ClaimedReview)
+
+
+@pytest.mark.parametrize("typed", ["０００００００００００0", "\u200b000000000000", " 000000000000 "])
+def test_a_placeholder_is_known_however_it_is_typed(tmp_path: Path, typed: str) -> None:
+    (event,), intake = taken(tmp_path, "reviews-by-service", [BY_SERVICE | {"projectNo": typed}])
+    assert isinstance(event, ClaimedReview)
+    assert (event.case_no, event.service_no, event.claimed_case_no) == (None, 1, typed.strip())
+    (told,), _ = taken(tmp_path, "one-number", [ONE_NUMBER | {"办件编号": typed}])
+    assert told
+    assert (told.case_no or "").startswith(OWN_CASE_PREFIX)
+    assert intake.counts.shared == 1
 
 
 def test_one_citizen_who_reviews_again_and_again_is_no_stranger(tmp_path: Path) -> None:

@@ -73,6 +73,17 @@ class Desk:
         ]
 
 
+def test_a_number_that_stands_for_no_case_is_kept_as_a_claim(desk: "Desk") -> None:
+    forms = {1: line(办件编号="０", 服务次数="2"), 2: line(扫描件编号="S2", 办件编号="MX1")}
+    keyed = desk.keyed(forms)
+    assert desk.publish(*keyed, placeholders=["0"]).published == 2
+    claimed, own = desk.reviews()
+    assert (claimed.case_no, claimed.service_no, claimed.claimed_case_no) == (None, 1, "０")
+    assert (own.case_no, own.claimed_case_no) == ("MX1", "")
+    with pytest.raises(CannotImportError, match="1 to 64 characters"):
+        desk.publish(*keyed, placeholders=[" "])
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
