@@ -108,6 +108,7 @@ def _of_ledger(picture: Mapping[str, Any]) -> Iterator[Sample]:
     yield metrics.REPAIRS, (), picture["repairs"]
     yield metrics.OUTBOX, (), picture["outbox"]["unsent"]
     yield metrics.OUTBOX_AGE, (), picture["outbox"]["oldest_seconds"]
+    yield metrics.OUTBOX_SET_ASIDE, (), picture["outbox"]["set_aside"]
     yield from _of_components(picture["components"], datetime.fromisoformat(picture["asked_at"]))
 
 

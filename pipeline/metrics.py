@@ -100,6 +100,9 @@ GAPS = Computed("hcp_log_gaps", "Stretches of the log that retention deleted bef
 REPAIRS = Computed("hcp_repairs_total", "Matches that the sweep found missing: stays 0.", (), "counter")
 OUTBOX = Computed("hcp_outbox_unsent", "Rows that the relay has still to send.")
 OUTBOX_AGE = Computed("hcp_outbox_oldest_seconds", "Age of the oldest of them.")
+OUTBOX_SET_ASIDE = Computed(
+    "hcp_outbox_set_aside", "Rows that Kafka refuses and the relay has set aside, see hcp outbox list."
+)
 REVIEWS = Computed("hcp_reviews", "Effective first reviews by outcome.", ("outcome",))
 SERVICES = Computed("hcp_services", "Services by whether they were reviewed.", ("handling_mode", "state"))
 REVIEW_RATE = Computed(

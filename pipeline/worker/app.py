@@ -30,7 +30,7 @@ from pipeline.ledger.sweep import sweep
 from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from pipeline.worker.folding import Folding
-from pipeline.worker.relay import Relay
+from pipeline.worker.relay import TOLD, Relay
 from pipeline.worker.slot import SESSION_SECONDS, Slot
 from pipeline.worker.transport import Transport
 from pipeline.worker.watch import Watch
@@ -83,12 +83,12 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.ledger = engine(settings.database, "worker", pool_size=4, **SESSION)
+        self.ledger = engine(settings.database, "worker", pool_size=5, **SESSION)
         self.slot = Slot(self.ledger, settings.worker.slots)
         self.folder = Folder(settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number)
         self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records)
         self.watch = Watch(self.ledger, settings.kafka, self.folding)
-        self.relay = Relay(self.ledger, settings.kafka)
+        self.relays = [Relay(self.ledger, settings.kafka, stream) for stream in TOLD]
         self.fatal: BaseException | None = None
         self._stopping = threading.Event()
         self.app = self._compose()
@@ -187,7 +187,9 @@ class Worker:
     def _beat(self) -> None:
         self.slot.keep()
         anew = "; ".join(str(one) for one in self.watch.made_anew)
-        error = anew or self.folding.last_error or self.relay.last_error
+        error = (
+            anew or self.folding.last_error or "; ".join(r.last_error for r in self.relays if r.last_error)
+        )
         with self.ledger.begin() as connection:
             components.beat(connection, self.name, "blocked" if anew else "running", error)
             stuck = end_stuck(connection)
@@ -207,7 +209,7 @@ class Worker:
 
     async def _relay(self) -> None:
         try:
-            await asyncio.to_thread(self.relay.run, self._stopping)
+            await asyncio.gather(*(asyncio.to_thread(relay.run, self._stopping) for relay in self.relays))
         finally:
             self._stopping.set()
 

@@ -56,6 +56,7 @@ class County(Status):
             repairs=0,
             outbox_unsent=0,
             outbox_oldest_seconds=0,
+            outbox_set_aside=1,
             components=[{"name": "worker-0", "state": "running", "at": NOW, "error": "", "error_at": None}],
             coverage=dict.fromkeys(COVERAGE, Rate(1, 2)),
             channels={channel.value: 1 for channel in Channel},
