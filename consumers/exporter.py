@@ -109,6 +109,7 @@ def _of_ledger(picture: Mapping[str, Any]) -> Iterator[Sample]:
     yield metrics.OUTBOX, (), picture["outbox"]["unsent"]
     yield metrics.OUTBOX_AGE, (), picture["outbox"]["oldest_seconds"]
     yield metrics.SHARED_NUMBERS, (), picture["shared_numbers"]["keys"]
+    yield metrics.OUTBOX_SET_ASIDE, (), picture["outbox"]["set_aside"]
     yield from _of_components(picture["components"], datetime.fromisoformat(picture["asked_at"]))
 
 

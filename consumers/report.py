@@ -101,9 +101,11 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     yield "dead letters 死信", _counts(picture.get("dead_letters", {}))
     yield "of them open", f"{n:,}, see `hcp dlq list`" if (n := picture.get("dead_letters_open")) else ""
     yield "tickets overdue 超期", f"{overdue:,}" if (overdue := picture.get("tickets_overdue")) else ""
-    yield "outbox", f"{unsent:,} rows to send" if (unsent := picture.get("outbox", {}).get("unsent")) else ""
     shared = picture.get("shared_numbers", {"keys": 0, "first": []})
     yield "shared numbers 一号多用", _shared_numbers(shared["keys"], shared["first"])
+    outbox = picture.get("outbox", {})
+    yield "outbox", f"{unsent:,} rows to send" if (unsent := outbox.get("unsent")) else ""
+    yield "outbox, set aside", f"{n:,}, see `hcp outbox list`" if (n := outbox.get("set_aside")) else ""
     yield "gaps, repairs", f"{picture['gaps']}, {picture['repairs']}" if "gaps" in picture else ""
 
 

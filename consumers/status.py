@@ -17,6 +17,7 @@ from pipeline.ledger.engine import engine
 from pipeline.ledger.figures import Dear, Figures, Row, dear, figures
 from pipeline.ledger.rate import Rate
 from pipeline.ledger.shared_numbers import SharedNumber
+from pipeline.ledger.verify import OUTBOX_SECONDS
 from pipeline.log import Watermark, watermarks
 from pipeline.privacy import mask
 from pipeline.settings import Settings
@@ -154,8 +155,12 @@ def _picture(f: Figures) -> dict[str, Any]:
         "dead_letters_open": f.dead_letters_open,
         "gaps": len(f.gaps),
         "repairs": f.repairs,
-        "outbox": {"unsent": f.outbox_unsent, "oldest_seconds": round(f.outbox_oldest_seconds, 1)},
         "shared_numbers": {"keys": f.shared_numbers, "first": [_shared(number) for number in f.most_shared]},
+        "outbox": {
+            "unsent": f.outbox_unsent,
+            "oldest_seconds": round(f.outbox_oldest_seconds, 1),
+            "set_aside": f.outbox_set_aside,
+        },
         "components": [_component(row) for row in f.components],
     }
 
@@ -195,7 +200,20 @@ def _troubles(f: Figures) -> list[str]:
         for row in running
         if f.asked_at - row["at"] > SILENT
     ]
-    return lost + blocked + silent
+    return lost + blocked + silent + list(_outbox_troubles(f))
+
+
+def _outbox_troubles(f: Figures) -> Iterator[str]:
+    if f.outbox_oldest_seconds > OUTBOX_SECONDS:
+        yield (
+            f"{f.outbox_unsent} rows of the outbox wait to be sent, the oldest for {f.outbox_oldest_seconds:.0f} s: the"
+            " worker's last error says why; `hcp topics` creates a topic that is missing"
+        )
+    if f.outbox_set_aside:
+        yield (
+            f"{f.outbox_set_aside} rows of the outbox are set aside, Kafka refuses them: `hcp outbox list` says why,"
+            " `hcp outbox retry` sends them again"
+        )
 
 
 def _first_line(error: object) -> str:

@@ -1,5 +1,6 @@
-"""`hcp migrate | topics | worker | verify | positions | replay`: the pipeline's commands."""
+"""`hcp migrate | topics | worker | verify | positions | outbox | replay`: the pipeline's commands."""
 
+import getpass
 import json
 from typing import Annotated
 
@@ -10,7 +11,11 @@ from pipeline.settings import load
 
 app = typer.Typer(no_args_is_help=True)
 positions = typer.Typer(help="Where the ledger stands in the log.", no_args_is_help=True)
+outbox = typer.Typer(
+    help="What the log does not take: rows that the relay has set aside.", no_args_is_help=True
+)
 app.add_typer(positions, name="positions")
+app.add_typer(outbox, name="outbox")
 app.add_typer(replay, name="replay")
 
 
@@ -106,3 +111,35 @@ def adopt(
     if dry_run or not (yes or typer.confirm("Adopt it?")):
         return
     typer.echo("\n".join(adopt_topic(settings, topic, dry_run=False)))
+
+
+@outbox.command("list")
+def list_outbox(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """The rows that are set aside, the oldest first: id, stream, key, since when, why."""
+    from pipeline.ledger.outbox_queue import opened, set_aside
+
+    settings = load()
+    with opened(settings) as connection:
+        rows = [row.shown(settings.rules.time_zone) for row in set_aside(connection)]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo("  ".join(str(value) for value in row.values()))
+    typer.echo(f"{len(rows)} rows are set aside" if rows else "no row is set aside")
+
+
+@outbox.command()
+def retry(
+    ids: Annotated[list[int] | None, typer.Argument(help="As `hcp outbox list` shows them.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every row that is set aside.")] = False,
+    by: Annotated[str, typer.Option(help="Who; the user of this shell if not given.")] = "",
+) -> None:
+    """Put rows back: the relay sends them again, within a second. What is refused again is set aside again."""
+    from pipeline.ledger.outbox_queue import opened, put_back
+
+    if bool(ids) == every:
+        raise typer.BadParameter("name the rows, or give --all")
+    with opened(load()) as connection:
+        count = put_back(connection, None if every else ids, by or getpass.getuser())
+    typer.echo(f"{count} rows will be sent again; `hcp outbox list` shows what is refused again")

@@ -1,5 +1,6 @@
 """The log: Apache Kafka seen through kafka-python. Topics, their ends, and how clients connect."""
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -47,17 +48,25 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
     return options
 
 
-def producer(kafka: Kafka) -> KafkaProducer:
-    """A producer as the design demands: acknowledged by all, idempotent, lz4, murmur2. Connects (blocks)."""
-    return KafkaProducer(
-        **client_options(kafka),
-        acks="all",
-        enable_idempotence=True,
-        compression_type="lz4",
-        linger_ms=5,
-        batch_size=131_072,
-        max_request_size=1_048_576,
-    )
+def producer(kafka: Kafka, **options: Any) -> KafkaProducer:
+    """A producer as the design demands: acknowledged by all, idempotent, lz4, murmur2. Connects (blocks; raises KafkaError).
+
+    `options`: settings of KafkaProducer that replace these.
+    """
+    usual = {
+        "acks": "all",
+        "enable_idempotence": True,
+        "compression_type": "lz4",
+        "linger_ms": 5,
+        "batch_size": 131_072,
+        "max_request_size": 1_048_576,
+    }
+    try:
+        return KafkaProducer(**client_options(kafka), **usual | options)
+    except KafkaError as error:
+        failed = error.with_traceback(None)
+    gc.collect()  # closes the six descriptors that kafka-python leaves open when it cannot connect
+    raise failed
 
 
 def abandon(producer: KafkaProducer) -> None:

@@ -103,6 +103,9 @@ OUTBOX_AGE = Computed("hcp_outbox_oldest_seconds", "Age of the oldest of them.")
 SHARED_NUMBERS = Computed(
     "hcp_shared_numbers", "Services with 20 reviews and versions or more: one case number for many people."
 )
+OUTBOX_SET_ASIDE = Computed(
+    "hcp_outbox_set_aside", "Rows that Kafka refuses and the relay has set aside, see hcp outbox list."
+)
 REVIEWS = Computed("hcp_reviews", "Effective first reviews by outcome.", ("outcome",))
 SERVICES = Computed("hcp_services", "Services by whether they were reviewed.", ("handling_mode", "state"))
 REVIEW_RATE = Computed(

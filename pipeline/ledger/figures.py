@@ -62,6 +62,7 @@ class Figures(NamedTuple):
     repairs: int
     outbox_unsent: int
     outbox_oldest_seconds: float
+    outbox_set_aside: int
     components: list[Row]
     coverage: dict[str, Rate]
     channels: dict[str, int]
@@ -116,7 +117,7 @@ def figures(connection: Connection, settings: Settings, known: Dear | None = Non
     waiting = _rows(connection, _WAITING, open_after=asked_at - window)
     sums = _sums(connection)
     tickets = dict.fromkeys(State, 0) | _pairs(connection, _TICKETS)
-    unsent, oldest = connection.execute(text(_OUTBOX)).one()
+    unsent, oldest = connection.execute(text(_UNSENT)).one()
     return Figures(
         asked_at,
         _rows(connection, "select * from stream_position where retired_at is null order by topic, partition"),
@@ -134,6 +135,7 @@ def figures(connection: Connection, settings: Settings, known: Dear | None = Non
         connection.scalar(text("select count(*) from repair")) or 0,
         unsent,
         float(oldest),
+        connection.scalar(text("select count(*) from outbox where set_aside_at is not null")) or 0,
         _rows(connection, "select name, state, at, error, error_at from office.component order by name"),
         *(known or dear(connection)),
     )
@@ -147,8 +149,9 @@ _LAST_STATE = """
         select state from office.ticket_step s where s.ticket_id = t.ticket_id order by step_no desc limit 1) s on true"""
 _TICKETS = f"select state, count(*) from ({_LAST_STATE}) t group by 1"
 _OVERDUE = f"select count(*) from ({_LAST_STATE}) t where due_at < now() and not state = any(:closed)"
-_OUTBOX = """
-    select count(*), coalesce(extract(epoch from now() - min(created_at)), 0) from outbox where sent_at is null"""
+_UNSENT = """
+    select count(*), coalesce(extract(epoch from now() - min(coalesce(retried_at, created_at))), 0)
+    from outbox where sent_at is null and set_aside_at is null"""
 _CHANNELS = """
     select channel, count(*) from review where received_at > now() - make_interval(days => :days) group by 1"""
 

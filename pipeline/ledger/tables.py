@@ -278,10 +278,20 @@ outbox = Table(
     Column("value", LargeBinary),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
     _time("sent_at", nullable=True),
+    Column("set_aside_at", DateTime(timezone=True), comment="when Kafka refused the row for what it is"),
+    Column("error", Text, comment="why"),
+    Column("retried_at", DateTime(timezone=True), comment="when a person put it back"),
+    Column("retried_by", Text),
 )
 _uncompressed(dead_letter, "value", "parts")
 _uncompressed(outbox, "value")
-Index("outbox_unsent", outbox.c.id, postgresql_where=outbox.c.sent_at.is_(None))
+Index(
+    "outbox_unsent",
+    outbox.c.stream,
+    outbox.c.id,
+    postgresql_where=outbox.c.sent_at.is_(None) & outbox.c.set_aside_at.is_(None),
+)
+Index("outbox_set_aside", outbox.c.id, postgresql_where=outbox.c.set_aside_at.is_not(None))
 
 repair = Table(
     "repair",

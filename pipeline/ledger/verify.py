@@ -128,8 +128,12 @@ CHECKS = (
     Check("a counter is not what the rows say", recount.DIFFERENCES),
     Check(
         "rows of the outbox were not sent",
-        """select stream, count(*), min(created_at) as oldest from outbox
-        where sent_at is null and created_at < now() - make_interval(secs => :outbox_seconds) group by stream""",
+        """select stream, count(*), min(created_at) as oldest from outbox where sent_at is null and set_aside_at is null
+        and coalesce(retried_at, created_at) < now() - make_interval(secs => :outbox_seconds) group by stream""",
+    ),
+    Check(
+        "rows of the outbox are set aside (see `hcp outbox list`)",
+        "select id, stream, error from outbox where set_aside_at is not null order by id",
     ),
 )
 

@@ -35,7 +35,15 @@ class Diff(NamedTuple):
     same: list[Difference]
 
 
-UNPUBLISHED = {"asked_at", "positions", "gaps", "components", "outbox_unsent", "outbox_oldest_seconds"}
+UNPUBLISHED = {
+    "asked_at",
+    "positions",
+    "gaps",
+    "components",
+    "outbox_unsent",
+    "outbox_oldest_seconds",
+    "outbox_set_aside",
+}
 """Of the figures: what is no number, or says how the machines are."""
 _TICKETS = """
     select count(*) filter (where b.ticket_id is not null) as was, count(*) filter (where a.ticket_id is not null) as is,

@@ -31,7 +31,7 @@ from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from pipeline.worker.fetching import FETCH_BYTES
 from pipeline.worker.folding import Folding
-from pipeline.worker.relay import Relay
+from pipeline.worker.relay import TOLD, Relay
 from pipeline.worker.slot import SESSION_SECONDS, Slot
 from pipeline.worker.transport import Transport
 from pipeline.worker.watch import Watch
@@ -84,12 +84,12 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.ledger = engine(settings.database, "worker", pool_size=4, **SESSION)
+        self.ledger = engine(settings.database, "worker", pool_size=5, **SESSION)
         self.slot = Slot(self.ledger, settings.worker.slots)
         self.folder = Folder(settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number)
         self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records, self.name)
         self.watch = Watch(self.ledger, settings.kafka, self.folding)
-        self.relay = Relay(self.ledger, settings.kafka)
+        self.relays = [Relay(self.ledger, settings.kafka, stream) for stream in TOLD]
         self.fatal: BaseException | None = None
         self._stopping = threading.Event()
         self.app = self._compose()
@@ -191,7 +191,8 @@ class Worker:
         self.slot.keep()
         anew = "; ".join(str(one) for one in self.watch.made_anew)
         still = anew or "; ".join(str(one) for one in self.folding.blocked.blockades.values())
-        error = still or self.folding.last_error or self.relay.last_error
+        relays = "; ".join(relay.last_error for relay in self.relays if relay.last_error)
+        error = still or self.folding.last_error or relays
         with self.ledger.begin() as connection:
             components.beat(connection, self.name, "blocked" if still else "running", error)
             stuck = end_stuck(connection)
@@ -211,7 +212,7 @@ class Worker:
 
     async def _relay(self) -> None:
         try:
-            await asyncio.to_thread(self.relay.run, self._stopping)
+            await asyncio.gather(*(asyncio.to_thread(relay.run, self._stopping) for relay in self.relays))
         finally:
             self._stopping.set()
 

@@ -57,6 +57,7 @@ class County(Status):
             repairs=0,
             outbox_unsent=0,
             outbox_oldest_seconds=0,
+            outbox_set_aside=1,
             components=[{"name": "worker-0", "state": "running", "at": NOW, "error": "", "error_at": None}],
             shared_numbers=1,
             most_shared=[SharedNumber("000000", 1, 20, 1, ("w1",))],

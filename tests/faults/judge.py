@@ -25,7 +25,7 @@ from tests.model import SERVICE, Model
 from tests.wait import wait_for
 
 QUIET_SECONDS = 90.0
-_UNSENT = "select count(*) from outbox where sent_at is null"
+_UNSENT = "select count(*) from outbox where sent_at is null and set_aside_at is null"
 
 
 class Quick(Model):

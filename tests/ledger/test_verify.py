@@ -32,6 +32,7 @@ DAMAGE = {
     "a ticket without its bad review": "update ticket set event_id = 'another'",
     "a counter is not what the rows say": "update counter set level_4 = level_4 + 1 where level_4 = 1",
     "rows of the outbox were not sent": "update outbox set created_at = now() - interval '2 minutes'",
+    "rows of the outbox are set aside (see `hcp outbox list`)": "update outbox set set_aside_at = now(), error = 'too large'",
 }
 
 
@@ -75,6 +76,17 @@ def story(book: Ledger) -> Ledger:  # noqa: F811
 
 def test_a_whole_ledger_has_nothing_to_find(story: Ledger) -> None:
     assert [str(finding) for finding in verify(story.settings)] == []
+
+
+def test_a_row_that_is_set_aside_is_not_one_that_was_not_sent(story: Ledger) -> None:
+    with story.connection.cursor() as cursor:
+        cursor.execute("update outbox set created_at = now() - interval '2 minutes', set_aside_at = now()")
+    story.connection.commit()
+    assert [finding.check for finding in verify(story.settings)] == [CHECKS[-1].name]
+    with story.connection.cursor() as cursor:
+        cursor.execute("update outbox set set_aside_at = null, retried_at = now()")
+    story.connection.commit()
+    assert verify(story.settings) == [], "it has been unsent since it was put back"
 
 
 def test_every_check_has_its_damage() -> None:

@@ -134,11 +134,12 @@ def test_nothing_changes_by_accepting_what_is_the_same(
     moments = iter([datetime(2026, 11, 24, 1, 24, 21, n, UTC) for n in (1, 2)])
     monkeypatch.setattr(accepting, "utc_now", lambda: next(moments))
     before = everything(story)
-    outbox = story.ask("select id, stream, value, sent_at from outbox order by id")
+    story.tell("update outbox set sent_at = null, set_aside_at = now(), error = 'too large' where id = 1")
+    outbox = story.ask("select o::text from outbox o order by id")
     schema, _ = replay(story, "log")
     kept = accept(story.settings, schema, "officer", "").kept_as
     assert everything(story) == before
-    assert story.ask("select id, stream, value, sent_at from outbox order by id") == outbox
+    assert story.ask("select o::text from outbox o order by id") == outbox
     assert story.one(f"select count(*) from {kept}.service") == story.one("select count(*) from service")
     again, found = replay(story)
     assert found.differences == []

@@ -18,7 +18,7 @@ EXPECTED = frozenset({"already_reviewed", "page_409"})
 """Some citizens try twice with one link: that is refused to them."""
 DRAIN_SECONDS = 120.0
 """For the backlog of a minute; also for one of less."""
-_UNSENT = "select count(*) from outbox where sent_at is null"
+_UNSENT = "select count(*) from outbox where sent_at is null and set_aside_at is null"
 
 Say = Callable[[str], None]
 

@@ -80,6 +80,22 @@ def test_status_counts_what_was_sent(story: System) -> None:
     assert [row["state"] for row in picture["components"]] == ["running"]
 
 
+def test_what_the_outbox_holds_is_said_with_what_to_do(system: System) -> None:
+    insert = "insert into outbox (stream, headers, created_at, set_aside_at) select 'ticket.v1', '[]', now() - interval '2 min', "
+    system.tell(insert + "now() from generate_series(1, 2)")
+    picture = collect(system.settings)
+    assert picture["outbox"] == {"unsent": 0, "oldest_seconds": 0, "set_aside": 2}
+    (error,) = picture["errors"]
+    assert error.startswith("2 rows of the outbox are set aside")
+    assert "`hcp outbox retry`" in error
+    assert lines(picture)["outbox, set aside"] == "2, see `hcp outbox list`"
+    told = {computed.name: value for computed, _, value in samples(picture, TARGET)}
+    assert (told["hcp_outbox_set_aside"], told["hcp_outbox_unsent"]) == (2, 0)
+    system.tell(insert + "null")
+    stuck, _ = collect(system.settings)["errors"]
+    assert stuck.startswith("1 rows of the outbox wait to be sent, the oldest for 12")
+
+
 def test_metrics_say_what_status_says_and_promtool_finds_no_fault(story: System) -> None:
     client = Client(create(story.settings))
     text = client.get("/metrics").text
