@@ -134,6 +134,8 @@ def _hold_versions(
         held[Key(version.event.case_no, version.event.service_no)].cases.append(version)
     known = {identities.of_version(key, entry) for key in keys for entry in held[key].cases}
     copied = Counter(identity[:2] for identity in wanted & known)
+    if not copied:
+        return
     for version in identities.greatest(cursor, [(*key, n) for key, n in copied.items()]):
         key = Key(version.event.case_no, version.event.service_no)
         if identities.of_version(key, version) not in known:

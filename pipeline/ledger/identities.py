@@ -35,8 +35,12 @@ _VERSIONS = f"""
         union all (select {VERSION} from case_version v where {_SAME_CASE} and v.digest <> k.digest limit 1)) v"""
 _GREATEST = f"""
     select v.* from unnest(%s::text[], %s::int[], %s::int[]) as k (case_no, service_no, n) cross join lateral (
-        select {VERSION} from case_version v where v.case_no = k.case_no and v.service_no = k.service_no
+        select {VERSION} from case_version v
+        where v.case_no = k.case_no and v.service_no = k.service_no and v.received_at > '-infinity'
         order by v.received_at desc, v.event_id using ~>~, v.digest desc limit k.n) v"""
+
+_UNSORTED = "set local enable_sort = off"
+"""The planner takes a service's versions to be few: it would read them all by the primary key and sort them."""
 
 
 def of_review(key: Key, entry: AnyEntry) -> ReviewIdentity:
@@ -69,7 +73,10 @@ def versions(cursor: Cursor, wanted: Iterable[VersionIdentity]) -> list[Entry[Ca
 
 def greatest(cursor: Cursor, wanted: Iterable[tuple[str, int, int]]) -> list[Entry[CaseEvent]]:
     """Of each service (`case_no`, `service_no`) so many of the versions that came last, without the current one."""
-    return _versions(cursor, _GREATEST, _columns(wanted))
+    cursor.execute(_UNSORTED)
+    found = _versions(cursor, _GREATEST, _columns(wanted))
+    cursor.execute("set local enable_sort to default")
+    return found
 
 
 def _versions(cursor: Cursor, query: str, columns: list[list[object]]) -> list[Entry[CaseEvent]]:

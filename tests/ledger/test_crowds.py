@@ -2,8 +2,8 @@
 
 import copy
 import json
-from collections import Counter, defaultdict
-from datetime import UTC, datetime
+from collections import defaultdict
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -13,16 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.ledger import reroute
-from pipeline.ledger.decode import decode
 from pipeline.ledger.entries import hex_digits
-from pipeline.ledger.held import hold
 from pipeline.rules import crowd, records
 from pipeline.rules.fold import Arrival
 from pipeline.rules.measures import MEASURES
-from pipeline.rules.policy import Policy
-from pipeline.rules.records import Dossier, Key
-from schemas.topics import Stream
-from tests.harness import DEPT, case, review
 from tests.ledger.test_fold import PARTITIONS, Ledger, book, portion_of  # noqa: F401  `book` is a fixture
 from tests.model import Model
 from tests.strategies import crowding

@@ -29,6 +29,7 @@ def upgrade() -> None:
         "case_version",
         ["case_no", "service_no", "received_at", "event_id", "digest"],
         postgresql_ops={"event_id": "text_pattern_ops"},
+        postgresql_where=sa.text("received_at > '-infinity'"),
     )
     op.create_index("ticket_service", "ticket", ["case_no", "service_no", "ticket_id"])
     op.create_table(
