@@ -81,7 +81,7 @@ crowded_reviews = st.builds(
 def crowding(draw: st.DrawFn) -> list[Arrival]:
     """Many records under few keys, with copies received earlier or later, of which some come after everything else."""
     events = draw(
-        st.lists(st.one_of(crowded_reviews, crowded_reviews, crowded_cases), min_size=4, max_size=18)
+        st.lists(st.one_of(crowded_reviews, crowded_reviews, crowded_cases), min_size=8, max_size=18)
     )
     copies = draw(st.lists(st.sampled_from(events), max_size=12))
     return [_arrive(draw, event) for event in [*draw(st.permutations([*events, *copies[:6]])), *copies[6:]]]

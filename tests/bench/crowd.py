@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from statistics import median
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+import psutil
 from psycopg2.extensions import connection as Connection
 
 from pipeline.ledger import reroute
@@ -34,6 +35,17 @@ LOCKED_SECONDS = 5.0
 Make = Callable[[str], dict[str, Any]]
 
 
+class Cost(NamedTuple):
+    """Seconds by the clock, and of the processors: this process's and that of its session in the database."""
+
+    clock: float
+    processor: float
+
+    def plus(self, other: "Cost") -> "Cost":
+        """Both."""
+        return Cost(self.clock + other.clock, self.processor + other.processor)
+
+
 class Hand:
     """Folds batches of its own making into a fresh ledger, one topic and partition a stream."""
 
@@ -41,26 +53,31 @@ class Hand:
         self.system = system
         self.folder = Folder(Policy(), Sealer(system.settings.seal))
         self.connection = cast(Connection, system.ledger.raw_connection().driver_connection)
+        self.server = psutil.Process(self.connection.info.backend_pid)
         self.offsets = {stream: count(0, BATCH) for stream in (Stream.CASE, Stream.REVIEW)}
         topics = [system.settings.kafka.topic(stream) for stream in self.offsets]
         marks = [Watermark(topic, 0, "id", 0, 0) for topic in topics]
         with transaction(system.ledger) as cursor:
             reconcile(cursor, {(topic, 0) for topic in topics}, lambda: marks)
 
-    def fold(self, stream: Stream, events: list[dict[str, Any]]) -> float:
-        """Seconds that the fold of these takes, without reading them."""
+    def fold(self, stream: Stream, events: list[dict[str, Any]]) -> Cost:
+        """What the fold of these takes, without reading them."""
         start, at = next(self.offsets[stream]), int(datetime.now(UTC).timestamp() * 1000)
         records = [
             Record(start + n, at, b"k", (), json.dumps(event).encode()) for n, event in enumerate(events)
         ]
         topic = self.system.settings.kafka.topic(stream)
         decoded = [decode(Portion(stream, topic, 0, start, start + BATCH, records), self.folder.sealer)]
-        began = time.perf_counter()
+        began = self._now()
         folded = self.folder.fold(self.connection, decoded)
-        took = time.perf_counter() - began
+        took = Cost(*(now - then for now, then in zip(self._now(), began, strict=True)))
         if folded.records != len(events):
             raise Wrong(f"{folded.records} of {len(events)} records were folded")
         return took
+
+    def _now(self) -> Cost:
+        server = self.server.cpu_times()
+        return Cost(time.perf_counter(), time.process_time() + server.user + server.system)
 
 
 def measure(stage: Stage) -> Iterator[Figure]:
@@ -86,23 +103,29 @@ def _against(
 ) -> Iterator[Figure]:
     numbers, costs = count(), []
     for n in range(STAGES):
-        one = own = 0.0
+        one = own = Cost(0, 0)
         for _ in range(records // STAGES // BATCH or 1):
-            own += hand.fold(stream, [make(f"{stream}-{next(numbers)}") for _ in range(BATCH)])
-            one += hand.fold(stream, [make(f"{stream}-everybody") for _ in range(BATCH)])
+            own = own.plus(hand.fold(stream, [make(f"{stream}-{next(numbers)}") for _ in range(BATCH)]))
+            one = one.plus(hand.fold(stream, [make(f"{stream}-everybody") for _ in range(BATCH)]))
         costs.append((one, own))
-        stage.say(f"crowd, {what}: {one / own:.2f} × at {(n + 1) * records // STAGES:,}")
+        ratios = [a / b for a, b in zip(one, own, strict=True)]
+        stage.say(
+            f"crowd, {what}: {ratios[1]:.2f} × (clock {ratios[0]:.2f}) at {(n + 1) * records // STAGES:,}"
+        )
     each = records // STAGES / 1e6
-    yield Figure(f"crowd, {what}, a key each", "µs/record", tuple(own / each for _, own in costs))
-    yield Figure(f"crowd, {what}, one key", "µs/record", tuple(one / each for one, _ in costs))
-    note = f"in {STAGES} stages from 0 to {records:,}"
-    yield Figure(f"crowd, {what}, one key ÷ a key each", "×", tuple(a / b for a, b in costs), note, LIMIT)
+    for name, place in (("a key each", 1), ("one key", 0)):
+        values = tuple(cost[place].processor / each for cost in costs)
+        clock = median(cost[place].clock / each for cost in costs)
+        yield Figure(f"crowd, {what}, {name}", "µs/record", values, f"processors; by the clock {clock:.0f}")
+    note = f"processors, in {STAGES} stages from 0 to {records:,}"
+    values = tuple(one.processor / own.processor for one, own in costs)
+    yield Figure(f"crowd, {what}, one key ÷ a key each", "×", values, note, LIMIT)
 
 
 def _reroute(stage: Stage, hand: Hand) -> Iterator[Figure]:
     """The case of all those bad reviews comes at last."""
     took = hand.fold(Stream.CASE, [case(f"{Stream.REVIEW}-everybody")])
-    yield Figure("crowd, the case after them", "s", (took,), "its own fold", LOCKED_SECONDS)
+    yield Figure("crowd, the case after them", "s", (took.clock,), "its own fold", LOCKED_SECONDS)
     portions = []
     while True:
         began = time.perf_counter()
