@@ -105,7 +105,7 @@ def hold(
 ) -> None:
     """Fill the dossiers of these services with what the arrivals can change; the current versions are in them already.
 
-    * What an arrival is a copy of, and another event of the same id.
+    * What an arrival is a copy of; if there is nothing, another event of the same id.
     * The effective reviews.
     * An earlier copy makes a version lesser: with n copies at most n versions fall behind others, so n more are held.
     """

@@ -1,7 +1,7 @@
 """Reviews and versions looked up one by one, so that the cost does not depend on how many there are beside them.
 
-With each comes another body of the same event id, if there is one: then both are flagged (`id_reused`). One is enough; if
-there are more, all of them are flagged already.
+Of an event that is not here, another body with its event id comes, if there is one: both will be flagged (`id_reused`). One
+is enough; if there are more, all of them are flagged already.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,17 +22,15 @@ _SAME_EVENT = """
 _REVIEWS = f"""
     select r.* from unnest(%s::text[], %s::int[], %s::int[], %s::text[], %s::uuid[])
         as k (case_no, service_no, review_no, event_id, digest)
+    cross join lateral (select r.digest from review r where {_SAME_EVENT} limit 1) one
     cross join lateral (
-        select * from (select {REVIEW} from review r where {_SAME_EVENT} and r.digest = k.digest for update) same
-        union all
-        select * from (
-            select {REVIEW} from review r where {_SAME_EVENT} and r.digest <> k.digest limit 1 for update) other) r"""
+        select {REVIEW} from review r where {_SAME_EVENT} and r.digest in (k.digest, one.digest) for update) r"""
 _SAME_CASE = "v.case_no = k.case_no and v.service_no = k.service_no and v.event_id = k.event_id"
 _VERSIONS = f"""
     select v.* from unnest(%s::text[], %s::int[], %s::text[], %s::uuid[]) as k (case_no, service_no, event_id, digest)
+    cross join lateral (select v.digest from case_version v where {_SAME_CASE} limit 1) one
     cross join lateral (
-        (select {VERSION} from case_version v where {_SAME_CASE} and v.digest = k.digest)
-        union all (select {VERSION} from case_version v where {_SAME_CASE} and v.digest <> k.digest limit 1)) v"""
+        select {VERSION} from case_version v where {_SAME_CASE} and v.digest in (k.digest, one.digest) offset 0) v"""
 _GREATEST = f"""
     select v.* from unnest(%s::text[], %s::int[], %s::int[]) as k (case_no, service_no, n) cross join lateral (
         select {VERSION} from case_version v
@@ -54,7 +52,7 @@ def of_version(key: Key, entry: AnyEntry) -> VersionIdentity:
 
 
 def reviews(cursor: Cursor, wanted: Iterable[ReviewIdentity]) -> Iterator[Entry[ReviewEvent]]:
-    """These reviews, as far as they exist, each with another one of its event id. Locks their rows in their order."""
+    """These reviews, as far as they exist, and one of its event id for each that does not. Locks their rows in their order."""
     found = set()
     if columns := _columns(wanted):
         cursor.execute(_REVIEWS, columns)
@@ -67,7 +65,7 @@ def reviews(cursor: Cursor, wanted: Iterable[ReviewIdentity]) -> Iterator[Entry[
 
 
 def versions(cursor: Cursor, wanted: Iterable[VersionIdentity]) -> list[Entry[CaseEvent]]:
-    """These versions, as far as another one has replaced them, each with another one of its event id."""
+    """These versions, as far as another one has replaced them, and one of its event id for each that is not here."""
     return _versions(cursor, _VERSIONS, _columns(wanted))
 
 

@@ -203,15 +203,15 @@ def test_a_review_without_a_case_is_held_by_its_event(book: Ledger) -> None:  # 
     assert hold_all(book, Key("", 1, "nobody"), arrivals=nobody) == {}
 
 
-def test_of_bodies_with_one_event_id_the_same_and_one_other_are_held(book: Ledger) -> None:  # noqa: F811
+def test_of_bodies_with_one_event_id_two_are_held_at_most(book: Ledger) -> None:  # noqa: F811
     bodies = [review(None, 1 + n % 5, event_id="x", comment=str(n)) for n in range(9)]
     folded(book, portion_of(Stream.REVIEW, 0, *bodies))
-    key = Key("", 1, "x")
-    for again, held in ((bodies[4], {"4", "other"}), (review(None, event_id="x", comment="new"), {"other"})):
+    for again in (*bodies, review(None, event_id="x", comment="new")):
         arrivals = arrived(book, portion_of(Stream.REVIEW, 9, again))
-        reviews = hold_all(book, key, arrivals=arrivals)[key].reviews
-        assert {e.event.comment if e.event.comment == again["comment"] else "other" for e in reviews} == held
-        assert len(reviews) == len(held)
+        ((_, dossier),) = hold_all(book, Key("", 1, "x"), arrivals=arrivals).items()
+        said = [entry.event.comment for entry in dossier.reviews]
+        assert again["comment"] in said or (again["comment"] == "new" and len(said) == 1)
+        assert len(said) <= 2
 
 
 def test_only_what_was_asked_for_is_held(book: Ledger) -> None:  # noqa: F811
