@@ -61,7 +61,8 @@ def test_what_waits_in_the_replay_is_done_before_the_swap(
     schema, _ = replay(waiting)
     accept(waiting.settings, schema, "officer", "")
     again, _ = replay(waiting)
-    rest, tries = accepting._fold_rest, []
+    rest = accepting._fold_rest
+    tries: list[Any] = []
 
     def leaves_some(*args: Any) -> None:
         rest(*args)

@@ -67,8 +67,8 @@ class Forgetful(Memory):
 
     def keep(self, seen: Dossier) -> None:
         whole = self.dossiers.setdefault(seen.key, Dossier(seen.key))
-        for ours, theirs in ((whole.cases, seen.cases), (whole.reviews, seen.reviews)):
-            ours[:] = ({who(e): e for e in ours} | {who(e): e for e in theirs}).values()  # type: ignore[type-var]
+        whole.cases = list({who(e): e for e in [*whole.cases, *seen.cases]}.values())
+        whole.reviews = list({who(e): e for e in [*whole.reviews, *seen.reviews]}.values())
 
     def part(self, dossier: Dossier, batch: list[Arrival]) -> Dossier:
         dossier = copy.deepcopy(dossier)
