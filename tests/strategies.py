@@ -50,3 +50,47 @@ def arrivals(draw: st.DrawFn) -> Arrival:
 
 
 histories = st.lists(arrivals(), min_size=1, max_size=14)
+
+
+hostile_ids = st.sampled_from(["e1", "E1", "_e", "é", "\uffee", "\U00010000"])
+"""Another order by code points than by any language's rules."""
+crowded_cases = st.builds(
+    CaseEvent,
+    case_no=st.just("A"),
+    status=st.just(Status.COMPLETED),
+    item_code=st.just("I"),
+    dept_code=st.sampled_from(["D1", "D1", "D2"]),
+    handling_mode=st.just(HandlingMode.ONLINE),
+    served_at=times,
+    event_id=hostile_ids,
+    item_name=st.sampled_from(["", "x"]),
+)
+crowded_reviews = st.builds(
+    ReviewEvent,
+    satisfaction=st.sampled_from([1, 1, 2, 5]),
+    channel=st.sampled_from([Channel.QR, Channel.DEFAULT]),
+    submitted_at=times,
+    event_id=hostile_ids,
+    case_no=st.sampled_from(["A", "A", "A", "B", None]),
+    review_no=st.sampled_from([1, 1, 1, 2]),
+    dept_code=st.sampled_from(["", "D1"]),
+)
+
+
+@st.composite
+def crowding(draw: st.DrawFn) -> list[Arrival]:
+    """Many records under few keys, with copies received earlier or later, of which some come after everything else."""
+    events = draw(
+        st.lists(st.one_of(crowded_reviews, crowded_reviews, crowded_cases), min_size=8, max_size=18)
+    )
+    copies = draw(st.lists(st.sampled_from(events), max_size=12))
+    return [_arrive(draw, event) for event in [*draw(st.permutations([*events, *copies[:6]])), *copies[6:]]]
+
+
+def _arrive(draw: st.DrawFn, event: CaseEvent | ReviewEvent) -> Arrival:
+    event_id = str(event.event_id)
+    odd = isinstance(event, CaseEvent) and not event.item_name
+    entry: AnyEntry = Entry(
+        event, event_id, digest(event), draw(times), draw(places), ("name_missing",) if odd else ()
+    )
+    return Arrival(key_of(event, event_id), entry)

@@ -148,7 +148,7 @@ class Folder:
         return dead_letter(one.portion, record, Reason.FOLD_ERROR, type(error).__name__, self.sealer)
 
     def _apply(self, cursor: Cursor, arrivals: list[Arrival]) -> FateCounts:
-        held = hold(cursor, {arrival.key for arrival in arrivals})
+        held = hold(cursor, {arrival.key for arrival in arrivals}, arrivals, self.policy)
         changes = rules.apply(held, arrivals, self.policy)
         self.write(cursor, changes, self.stripe)
         self._tell(

@@ -5,10 +5,11 @@ from typing import Any
 from pipeline.rules.inspection import flag_ids
 from pipeline.rules.measures import MEASURES
 from pipeline.settings import Settings
+from schemas.catalogue import COUNTY_OFFICE
 
 
-def _hint(review: str) -> str:
-    """The department that a review names (`pipeline.rules.routing.hinted_department`)."""
+def hint(review: str) -> str:
+    """The department that the review of this alias names (`pipeline.rules.routing.hinted_department`)."""
     return (
         f"case when {review}.dept_code <> '' then {review}.dept_code"
         f" when length({review}.item_code) >= 31 then left({review}.item_code, 18) else '' end"
@@ -33,7 +34,7 @@ settled as (
             when f.case_no is null or f.defaulted then s.served_at end as true_open_since,
         case when s.placeholder then coalesce(f.submitted_at, u.submitted_at) else s.served_at end as occurred_at,
         case when not s.placeholder then s.dept_code
-            when f.case_no is not null then {_hint("f")} else {_hint("u")} end as whose
+            when f.case_no is not null then {hint("f")} else {hint("u")} end as whose
     from service s
     left join ranked f on f.case_no = s.case_no and f.service_no = s.service_no and f.review_no = 1 and f.counts
     left join ranked u on u.case_no = s.case_no and u.service_no = s.service_no and u.review_no = 2 and u.counts)
@@ -61,7 +62,7 @@ facts as (
     cross join lateral (values ('case_records', true), ('cases_passed', not v.flags && :inspection))
         as m (measure, holds) where holds
     union all
-    select submitted_at, {_hint("r")}, '', measure from ranked r cross join lateral (values
+    select submitted_at, {hint("r")}, '', measure from ranked r cross join lateral (values
         ('standalone', review_no = 1), ('follow_ups', review_no = 2), ({_LEVEL}, review_no = 1),
         ('review_records', true), ('reviews_on_time', received_at - submitted_at <= :collection))
         as m (measure, holds) where holds and case_no = '')"""
@@ -89,4 +90,5 @@ def parameters(settings: Settings) -> dict[str, Any]:
         "window": policy.window,
         "collection": policy.collection_limit,
         "inspection": sorted(flag_ids()),
+        "county": COUNTY_OFFICE,
     }

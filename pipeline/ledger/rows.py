@@ -1,11 +1,14 @@
 """The rows of the two large tables, as tuples in the order of their columns: most of what is written."""
 
+import msgspec
+
 from pipeline.ledger import tables
 from pipeline.ledger.copying import Row, array
 from pipeline.rules.fold import Change
 from pipeline.rules.records import Entry
 from schemas.events import CaseEvent, ReviewEvent
 
+_encode = msgspec.json.Encoder().encode
 SERVICE_COLUMNS = [column.name for column in tables.service.columns]
 REVIEW_COLUMNS = [column.name for column in tables.review.columns]
 _NOTHING_OF_A_CASE = (*[None] * 3, *[""] * 9, *[None] * 7, "{}")
@@ -19,7 +22,8 @@ def service_row(change: Change) -> Row:
     return (
         dossier.key.case_no, dossier.key.service_no, current is None,
         *(_NOTHING_OF_A_CASE if current is None else _case_part(current, settled.received_at)),
-        len(dossier.cases), len(dossier.reviews), settled.disputed, settled.outcome, settled.open_since,
+        dossier.versions, dossier.review_records, settled.disputed, settled.outcome, settled.open_since,
+        None if change.crowd is None else _encode(change.crowd).decode(),
     )  # fmt: skip
 
 

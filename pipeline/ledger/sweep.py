@@ -30,7 +30,7 @@ def sweep(ledger: Engine, folder: Folder, since: datetime) -> list[Key]:
     with transaction(ledger) as cursor:
         cursor.execute(_MISSED, [since, BATCH])
         missed = [Key(*row) for row in cursor.fetchall()]
-        for dossier in hold(cursor, missed, trust_counts=False).values():
+        for dossier in hold(cursor, missed, (), folder.policy, trust_counts=False).values():
             changes = reunite(dossier, folder.policy)
             folder.write(cursor, changes, folder.stripe)
             insert(cursor, tables.outbox, [row for change in changes.dossiers for row in ticket_rows(change)])

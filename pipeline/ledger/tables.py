@@ -89,17 +89,20 @@ service = Table(
     _flags(),
     Column(
         "versions",
-        SmallInteger,
+        Integer,
         nullable=False,
         comment="case records kept; those beside this one in case_version",
     ),
-    Column("reviews", SmallInteger, nullable=False, comment="review records kept"),
+    Column("reviews", Integer, nullable=False, comment="review records kept"),
     Column("disputed", Boolean, nullable=False, comment="versions from different departments"),
     Column("outcome", Text, comment="matched, matched_late; null while the pair is not whole"),
     Column(
         "open_since",
         DateTime(timezone=True),
         comment="since when one half waits for the other; null if none does",
+    ),
+    Column(
+        "crowd", JSON, comment="of a service with many records (pipeline.rules.crowd): not all are read again"
     ),
 )
 Index("service_open", service.c.open_since, postgresql_where=service.c.open_since.is_not(None))
@@ -118,6 +121,19 @@ case_version = Table(
     _flags(),
     Column("event", JSON, nullable=False, comment="the contract's fields"),
     comment="case records whose content another version has replaced",
+)
+# A lookup by identity must not use this index, in which the event id comes too late: hence the condition, which always holds.
+Index(
+    "case_version_order",
+    case_version.c.case_no,
+    case_version.c.service_no,
+    case_version.c.received_at,
+    case_version.c.event_id,
+    case_version.c.digest,
+    postgresql_ops={
+        "event_id": "text_pattern_ops"
+    },  # by code points, as Python compares, whatever the collation
+    postgresql_where=text("received_at > '-infinity'"),
 )
 
 review = Table(
@@ -156,7 +172,6 @@ Index(
     review.c.device_seq,
     postgresql_where=review.c.device_seq.is_not(None),
 )
-Index("review_standalone", review.c.event_id, postgresql_where=review.c.case_no == "")
 Index(
     "review_event",
     review.c.event_id,
@@ -186,6 +201,17 @@ ticket = Table(
     Column("provisional", Boolean, nullable=False, comment="due in a year without a published calendar"),
 )
 Index("ticket_event", ticket.c.event_id)
+Index("ticket_service", ticket.c.case_no, ticket.c.service_no, ticket.c.ticket_id)
+
+reroute = Table(
+    "reroute",
+    ledger,
+    Column("case_no", Text, primary_key=True),
+    Column("service_no", SmallInteger, primary_key=True),
+    Column("after", Uuid, comment="the last ticket done; null: none yet"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
+    comment="services whose tickets the sweep has yet to give to another department, they are many",
+)
 
 counter = Table(
     "counter",

@@ -7,6 +7,7 @@ from kafka.errors import KafkaError
 from sqlalchemy import Connection, text
 
 from pipeline.ledger import recount
+from pipeline.ledger.crowds import survey
 from pipeline.ledger.engine import engine
 from pipeline.ledger.standing import standing
 from pipeline.log import watermarks
@@ -124,6 +125,27 @@ CHECKS = (
         f"""select {_KEY}, ticket_id from ticket t where not exists (
             select from review r where t.case_no = r.case_no and t.service_no = r.service_no
             and t.review_no = r.review_no and t.event_id = r.event_id and t.digest = r.digest and r.satisfaction <= 2)""",
+    ),
+    Check(
+        "a ticket is not with the department that its case or its review names",
+        f"""select {_KEY}, ticket_id, t.dept_code, t.routed_by from ticket t
+        join review r using (case_no, service_no, review_no, event_id, digest)
+        left join service s using (case_no, service_no)
+        where (t.dept_code, t.routed_by) is distinct from (
+            case when not s.placeholder then s.dept_code else coalesce(nullif({recount.hint("r")}, ''), :county) end,
+            case when not s.placeholder then 'case' when {recount.hint("r")} <> '' then 'hint' else 'county' end)
+        and not exists (select from reroute n where (n.case_no, n.service_no) = (t.case_no, t.service_no))""",
+    ),
+    Check(
+        "tickets wait for their department for more than ten minutes",
+        f"select {_KEY}, created_at from reroute where created_at < now() - interval '10 minutes'",
+    ),
+    Check(
+        "what is kept of a service with many records is not what its rows say",
+        f"""with surveyed as ({survey("s.crowd is not null", ":collection", ":inspection")})
+        select {_KEY}, s.reviews, o.reviews as kept, s.versions, o.versions as versions_kept, s.crowd, o.crowd as true_crowd
+        from surveyed o join service s using (case_no, service_no)
+        where (s.reviews, s.versions, s.crowd::jsonb) is distinct from (o.reviews, o.versions, o.crowd)""",
     ),
     Check("a counter is not what the rows say", recount.DIFFERENCES),
     Check(

@@ -9,16 +9,21 @@ from msgspec.structs import asdict, replace
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
-from pipeline.ledger.copying import copy_rows, insert, update, upsert_sums
+from pipeline.ledger.copying import Row, copy_rows, insert, update, upsert_sums
 from pipeline.ledger.rows import REVIEW_COLUMNS, SERVICE_COLUMNS, review_row, service_row
-from pipeline.rules.fold import Change, Changes, review_id, review_state
+from pipeline.rules.fold import Change, Changes, review_id, review_state, version_id, version_state
 from pipeline.rules.measures import MEASURES, Tally
-from pipeline.rules.records import Entry
+from pipeline.rules.records import Entry, Key
 from pipeline.rules.tickets import Ticket
 from schemas.events import CaseEvent, ReviewEvent
 
 _SERVICE_KEY = ("case_no", "service_no")
 _REVIEW_KEY = (*_SERVICE_KEY, "review_no", "event_id", "digest")
+_VERSION_KEY = (*_SERVICE_KEY, "event_id", "digest")
+_DELETE_VERSIONS = """
+    delete from case_version v using unnest(%s::text[], %s::int[], %s::text[], %s::uuid[])
+        as k (case_no, service_no, event_id, digest)
+    where v.case_no = k.case_no and v.service_no = k.service_no and v.event_id = k.event_id and v.digest = k.digest"""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -31,7 +36,8 @@ def write(cursor: Cursor, changes: Changes, stripe: int) -> None:
     _services(cursor, changes.dossiers)
     _versions(cursor, changes.dossiers)
     _reviews(cursor, changes.dossiers)
-    _tickets(cursor, changes.dossiers)
+    write_tickets(cursor, changes.dossiers)
+    _reroutes(cursor, [change.dossier.key for change in changes.dossiers if change.reroutes])
     _counters(cursor, changes.tally, stripe)
 
 
@@ -41,26 +47,44 @@ def _services(cursor: Cursor, dossiers: Iterable[Change]) -> None:
     copy_rows(
         cursor, tables.service, SERVICE_COLUMNS, (service_row(change) for change in cased if change.new)
     )
-    update(
-        cursor, tables.service, _SERVICE_KEY, [dict(zip(SERVICE_COLUMNS, row, strict=True)) for row in later]
-    )
+    update(cursor, tables.service, _SERVICE_KEY, [_service_update(row) for row in later])
+
+
+def _service_update(row: Row) -> dict[str, Any]:
+    named = dict(zip(SERVICE_COLUMNS, row, strict=True))
+    if named["crowd"] is not None:
+        named["crowd"] = msgspec.Raw(named["crowd"].encode())  # JSON within JSON, no text
+    return named
 
 
 def _versions(cursor: Cursor, dossiers: Iterable[Change]) -> None:
-    """Case records beside the one whose content holds: rewritten as a whole, they are few."""
-    many = [change for change in dossiers if len(change.dossier.cases) > 1]
-    if not many:
-        return
-    cursor.execute(
-        "delete from case_version v using unnest(%s::text[], %s::int[]) as k (case_no, service_no)"
-        " where v.case_no = k.case_no and v.service_no = k.service_no",
-        [[c.dossier.key.case_no for c in many], [c.dossier.key.service_no for c in many]],
-    )
-    insert(
-        cursor,
-        tables.case_version,
-        [_version(entry) for c in many for entry in c.dossier.cases if entry is not c.settled.current],
-    )
+    """Case records beside the one whose content holds: what came and what changed; which of them holds may change too."""
+    new, later, gone = [], [], []
+    for change in dossiers:
+        if len(change.dossier.cases) < 2:
+            continue
+        for entry in change.dossier.cases:
+            known = change.versions.get(version_id(entry))
+            if entry is change.settled.current:
+                if known is not None:
+                    gone.append(_version_key(entry))
+            elif known is None:
+                new.append(_version(entry))
+            elif known != version_state(entry):
+                later.append(_version(entry))
+    if gone:
+        cursor.execute(_DELETE_VERSIONS, [list(column) for column in zip(*gone, strict=True)])
+    insert(cursor, tables.case_version, new)
+    update(cursor, tables.case_version, _VERSION_KEY, [_without_event(row) for row in later])
+
+
+def _version_key(entry: Entry[CaseEvent]) -> Row:
+    return entry.event.case_no, entry.event.service_no, entry.event_id, entry.digest
+
+
+def _without_event(row: dict[str, Any]) -> dict[str, Any]:
+    """A copy says the same."""
+    return {name: value for name, value in row.items() if name != "event"}
 
 
 def _version(entry: Entry[CaseEvent]) -> dict[str, Any]:
@@ -123,7 +147,8 @@ def _review_update(entry: Entry[ReviewEvent], *, effective: bool) -> dict[str, A
     }
 
 
-def _tickets(cursor: Cursor, dossiers: Iterable[Change]) -> None:
+def write_tickets(cursor: Cursor, dossiers: Iterable[Change]) -> None:
+    """Tickets that these changes open, and those whose department or date they change. Blocks. Raises psycopg2 errors."""
     new, later = [], []
     for change in dossiers:
         for ticket in change.tickets.values():
@@ -134,6 +159,16 @@ def _tickets(cursor: Cursor, dossiers: Iterable[Change]) -> None:
                 later.append(_ticket(ticket))
     insert(cursor, tables.ticket, new)
     update(cursor, tables.ticket, ["ticket_id"], later)
+
+
+def _reroutes(cursor: Cursor, keys: list[Key]) -> None:
+    """Note the services whose tickets are left to the sweep, from the first ticket on."""
+    if keys:
+        cursor.execute(
+            "insert into reroute (case_no, service_no) select * from unnest(%s::text[], %s::int[])"
+            " on conflict (case_no, service_no) do update set after = null, created_at = excluded.created_at",
+            [[key.case_no for key in keys], [key.service_no for key in keys]],
+        )
 
 
 def _ticket(ticket: Ticket) -> dict[str, Any]:

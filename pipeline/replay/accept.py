@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine, text
 
 from pipeline.clock import utc_now
-from pipeline.ledger import tables
+from pipeline.ledger import reroute, tables
 from pipeline.ledger.engine import transaction
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.verify import verify
@@ -33,6 +33,10 @@ NOT_LEVEL = """
     from {before}.stream_position b full join {after}.stream_position a using (topic, partition, topic_id)
     where (b.first_offset, b.next_offset, b.records, b.retired_at) is distinct from
         (a.first_offset, a.next_offset, a.records, a.retired_at)"""
+
+
+class _ReroutesLeft(Exception):
+    """What was folded under the lock left tickets to be rerouted."""
 
 
 class Accepted(NamedTuple):
@@ -95,12 +99,20 @@ def _demand_whole(settings: Settings, replay: Replay) -> None:
 
 
 def _swap(pool: Engine, settings: Settings, replay: Replay, by: str, why: str) -> Accepted:
-    """Try until nobody else holds the ledger's tables: each try keeps the others waiting for less than a second."""
+    """Try until nobody else holds the ledger's tables: each try keeps the others waiting for less than a second.
+
+    The tickets that the replay's fold has left to be rerouted are rerouted first, and never while the others wait: else the
+    log would be told their old departments.
+    """
     for _ in range(TRIES):
+        with opened(replay.settings(settings)) as replayed:
+            reroute.finish(replayed, folder_of(settings, replay))
         try:
             with transaction(pool) as cursor:
                 lock(cursor)
                 return _exchange(cursor, settings, replay, by, why)
+        except _ReroutesLeft:
+            continue
         except PgError as error:
             if error.pgcode not in {errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED}:
                 raise
@@ -126,6 +138,9 @@ def _exchange(cursor: Cursor, settings: Settings, replay: Replay, by: str, why: 
     kept_as = f"{before}_until_{utc_now():%Y%m%d_%H%M%S_%f}"
     _fold_rest(cursor, settings, replay)
     _demand_level(cursor, before, after)
+    cursor.execute(f"select from {after}.reroute limit 1")
+    if cursor.rowcount:
+        raise _ReroutesLeft
     news = telling.rows(cursor, before, after)
     cursor.execute(f"drop table {after}.outbox; alter table {before}.outbox set schema {after}")
     missing = _flag(cursor, before, after)

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline import log
+from pipeline.ledger import reroute
 from pipeline.ledger.engine import engine, transaction
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.fold import Folder
@@ -132,6 +133,7 @@ def _fold_all(settings: Settings, replay: Replay, progress: Progress) -> None:
             progress(_done(replayed), total)
             with replayed.begin() as connection:
                 connection.execute(text("analyze service, case_version, review, ticket, counter, raw_block"))
+            reroute.finish(replayed, folder_of(settings, replay))
 
 
 class _Crew(NamedTuple):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from pipeline.rules.crowd import Crowd, apart, crowd, is_crowded
 from pipeline.rules.measures import Tally, changed, tally
 from pipeline.rules.policy import Policy
 from pipeline.rules.records import AnyEntry, Dossier, Entry, Fate, Key, Place
@@ -16,6 +17,8 @@ from schemas.events import CaseEvent, ReviewEvent
 
 ReviewId = tuple[int, str, str]
 """`review_no`, `event_id`, digest: which review under one service."""
+VersionId = tuple[str, str]
+"""`event_id`, digest: which case record under one service."""
 FateCounts = dict[tuple[str, int], dict[Fate, int]]
 """(topic, partition) → how many records met which fate."""
 
@@ -36,15 +39,32 @@ class ReviewState(Struct, frozen=True, gc=False):
     effective: bool
 
 
+class VersionState(Struct, frozen=True, gc=False):
+    """What later records can still change about a stored version besides the current one."""
+
+    received_at: datetime
+    place: Place
+    flags: tuple[str, ...]
+
+
 class Change(Struct):
-    """One touched dossier. `stored`, `opened`: its reviews and tickets as the ledger has them; `new`: it has nothing yet."""
+    """One touched dossier. `new`: the ledger has nothing of it yet.
+
+    As the ledger has them: `was` (settled), `stored` (reviews), `versions` (those besides the current one), `opened`
+    (tickets). As they must be: `settled`, `tickets`, `crowd` (None unless the service is crowded). `reroutes`: tickets of
+    reviews that the dossier does not hold belong to another department now.
+    """
 
     dossier: Dossier
     new: bool
+    was: Settled | None = None
     stored: dict[ReviewId, ReviewState] = {}
+    versions: dict[VersionId, VersionState] = {}
     opened: dict[UUID, Ticket] = {}
     settled: Settled = None  # type: ignore[assignment]  # set when the last event of the batch is in
     tickets: dict[UUID, Ticket] = {}
+    crowd: Crowd | None = None
+    reroutes: bool = False
 
 
 @dataclass(slots=True)
@@ -95,6 +115,16 @@ def review_state(entry: Entry[ReviewEvent], settled: Settled) -> ReviewState:
     return ReviewState(entry.received_at, entry.place, entry.flags, settled.counts(entry))
 
 
+def version_id(entry: Entry[CaseEvent]) -> VersionId:
+    """Which case record this is under its service."""
+    return entry.event_id, entry.digest
+
+
+def version_state(entry: Entry[CaseEvent]) -> VersionState:
+    """How the ledger must show this version now, if it is not the current one."""
+    return VersionState(entry.received_at, entry.place, entry.flags)
+
+
 def _begin(key: Key, dossier: Dossier | None, differences: Tally, policy: Policy) -> Change:
     """Take away what the dossier stood for, before the batch changes it."""
     if dossier is None:
@@ -102,25 +132,46 @@ def _begin(key: Key, dossier: Dossier | None, differences: Tally, policy: Policy
     was = settle(dossier, policy)
     tally(dossier, was, policy, differences, -1)
     stored = {review_id(entry): review_state(entry, was) for entry in dossier.reviews}
-    return Change(dossier, new=False, stored=stored, opened=tickets(dossier, was, policy))
+    return Change(dossier, False, was, stored, _versions(dossier, was), tickets(dossier, was, policy))
+
+
+def _versions(dossier: Dossier, was: Settled) -> dict[VersionId, VersionState]:
+    if len(dossier.cases) < 2:
+        return {}
+    return {version_id(e): version_state(e) for e in dossier.cases if e is not was.current}
 
 
 def _finish(change: Change, differences: Tally, policy: Policy) -> None:
     """Add what it stands for now."""
-    change.settled = settle(change.dossier, policy)
-    tally(change.dossier, change.settled, policy, differences, 1)
-    if change.dossier.reviews:
-        change.tickets = tickets(change.dossier, change.settled, policy)
+    dossier = change.dossier
+    settled = change.settled = settle(dossier, policy)
+    tally(dossier, settled, policy, differences, 1)
+    if dossier.reviews:
+        change.tickets = tickets(dossier, settled, policy)
+    if dossier.key.case_no and is_crowded(dossier):
+        change.crowd = crowd(dossier, settled, policy)
+        change.reroutes = _reroutes(change)
+
+
+def _reroutes(change: Change) -> bool:
+    """Whether reviews that are not here have tickets that go elsewhere now."""
+    unseen, was, current = change.dossier.unseen, change.was, change.settled.current
+    if unseen is None or not unseen.reviews or current is None or was is None:
+        return False
+    return was.current is None or was.current.event.dept_code != current.event.dept_code
 
 
 def reunite(dossier: Dossier, policy: Policy) -> Changes:
-    """Match a service and a review that were settled apart (the sweep found them). Takes over the dossier; else pure."""
+    """Match a service and its reviews that were settled apart (the sweep found them). Takes over the dossier; else pure."""
     differences: Tally = {}
-    cases, reviews = Dossier(dossier.key, cases=dossier.cases), Dossier(dossier.key, reviews=dossier.reviews)
+    unseen_cases, unseen_reviews = apart(dossier.unseen)
+    cases = Dossier(dossier.key, dossier.cases, unseen=unseen_cases)
+    reviews = Dossier(dossier.key, reviews=dossier.reviews, unseen=unseen_reviews)
     settled_cases, settled_reviews = settle(cases, policy), settle(reviews, policy)
     tally(cases, settled_cases, policy, differences, -1)
     tally(reviews, settled_reviews, policy, differences, -1)
     stored = {review_id(entry): review_state(entry, settled_reviews) for entry in dossier.reviews}
-    change = Change(dossier, new=False, stored=stored, opened=tickets(reviews, settled_reviews, policy))
+    opened = tickets(reviews, settled_reviews, policy)
+    change = Change(dossier, False, settled_reviews, stored, _versions(cases, settled_cases), opened)
     _finish(change, differences, policy)
     return Changes([change], changed(differences), {})

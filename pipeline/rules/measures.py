@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.rules.inspection import passed
 from pipeline.rules.policy import Policy
-from pipeline.rules.records import Dossier, Entry
+from pipeline.rules.records import Dossier, Entry, Unseen
 from pipeline.rules.routing import hinted_department
 from pipeline.rules.settle import Settled
 from schemas.events import CaseEvent, ReviewEvent
@@ -59,6 +59,8 @@ def tally(dossier: Dossier, settled: Settled, policy: Policy, into: Tally, sign:
     if settled.current is not None:
         _count_service(counts, settled, policy, sign)
         _count_cases(counts, dossier.cases, sign)
+    if dossier.unseen is not None:
+        _count_unseen(counts, dossier.unseen, sign)
     if settled.first is not None:
         _count_first(counts, settled.first, _OUTCOME.get(settled.outcome or "", UNPAIRED), sign)
     if dossier.reviews:
@@ -115,6 +117,14 @@ def _count_cases(counts: list[int], cases: list[Entry[CaseEvent]], sign: int) ->
     for case in cases:
         if passed(case.flags):
             counts[CASES_PASSED] += sign
+
+
+def _count_unseen(counts: list[int], unseen: Unseen, sign: int) -> None:
+    counts[CASE_RECORDS] += sign * unseen.versions
+    counts[CASES_PASSED] += sign * unseen.versions_passed
+    counts[REVIEW_RECORDS] += sign * unseen.reviews
+    counts[REVIEWS_ON_TIME] += sign * unseen.reviews_on_time
+    counts[CONFLICTS] += sign * unseen.conflicts
 
 
 def _count_first(counts: list[int], entry: Entry[ReviewEvent], outcome: int, sign: int) -> None:

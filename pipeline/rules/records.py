@@ -3,6 +3,7 @@
 Structs of msgspec are made in a third of the time of data classes and named tuples, and each record needs five of them.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -13,7 +14,8 @@ from schemas.codes import Channel
 from schemas.events import CaseEvent, ReviewEvent
 
 E = TypeVar("E", CaseEvent, ReviewEvent)
-
+FEW = 8
+"""So many entries are compared one by one; of more an index is made."""
 
 _BY_DEFAULT = Channel.DEFAULT
 
@@ -70,15 +72,84 @@ class Key(Struct, frozen=True, order=True, gc=False):
     event_id: str = ""
 
 
+class Unseen(Struct, frozen=True, gc=False):
+    """What is known of the records of a crowded key that a dossier does not hold (`pipeline.rules.crowd`).
+
+    None of them is effective or the current version, and no record of the batch is a copy of them. `received_at` and
+    `disputed` are those of all versions, as the ledger has them.
+    """
+
+    versions: int
+    versions_passed: int
+    received_at: datetime | None
+    disputed: bool
+    reviews: int
+    reviews_on_time: int
+    conflicts: int
+
+
+class Many(Struct, gc=False):
+    """Entries by what they are, so that the search for one does not grow with their number.
+
+    `real`: the `review_no` of those that are no defaults.
+    """
+
+    known: dict[tuple[int, str, str], "AnyEntry"] = {}
+    real: set[int] = set()
+
+    @classmethod
+    def of(cls, entries: "Iterable[AnyEntry]") -> "Many":
+        """An index of these."""
+        many = cls()
+        for entry in entries:
+            many.add(entry)
+        return many
+
+    def find(self, entry: "AnyEntry") -> "AnyEntry | None":
+        """The same event, if it is here."""
+        return self.known.get((_number(entry), entry.event_id, entry.digest))
+
+    def add(self, entry: "AnyEntry") -> None:
+        """One more."""
+        number = _number(entry)
+        self.known[number, entry.event_id, entry.digest] = entry
+        if number and not entry.is_default:
+            self.real.add(number)
+
+
+def _number(entry: "AnyEntry") -> int:
+    """`review_no`; 0 for a case record."""
+    return entry.event.review_no if isinstance(entry.event, ReviewEvent) else 0
+
+
 class Dossier(Struct, gc=False):
-    """All records under one key. `case_no` is empty for a review of a place or person without a case."""
+    """The records under one key: all of them, unless some are `unseen`.
+
+    `case_no` is empty for a review of a place or person without a case; of such reviews only those are here that a record
+    of the batch can change, and nothing is counted of the others.
+    """
 
     key: Key
     cases: list[Entry[CaseEvent]] = []
     reviews: list[Entry[ReviewEvent]] = []
+    unseen: Unseen | None = None
+    many_cases: Many | None = None
+    many_reviews: Many | None = None
+
+    @property
+    def versions(self) -> int:
+        """How many case records there are."""
+        return len(self.cases) + (self.unseen.versions if self.unseen else 0)
+
+    @property
+    def review_records(self) -> int:
+        """How many reviews there are."""
+        return len(self.reviews) + (self.unseen.reviews if self.unseen else 0)
 
     def admit_case(self, entry: Entry[CaseEvent]) -> Fate:
         """Take in a case record; a version more is stored, the same again is a duplicate."""
+        if len(self.cases) > FEW:
+            return self._admit_among_many_cases(entry)
         for known in self.cases:
             if known.digest == entry.digest and known.event_id == entry.event_id:
                 known.absorb(entry)
@@ -86,8 +157,20 @@ class Dossier(Struct, gc=False):
         self.cases.append(entry)
         return Fate.STORED
 
+    def _admit_among_many_cases(self, entry: Entry[CaseEvent]) -> Fate:
+        many = self.many_cases = self.many_cases or Many.of(self.cases)
+        known = many.find(entry)
+        if known is not None:
+            known.absorb(entry)
+            return Fate.DUPLICATE
+        many.add(entry)
+        self.cases.append(entry)
+        return Fate.STORED
+
     def admit_review(self, entry: Entry[ReviewEvent]) -> Fate:
         """Take in a review. Of n different real ones one is stored and n − 1 are conflicts, whatever came first."""
+        if len(self.reviews) > FEW:
+            return self._admit_among_many_reviews(entry)
         rival = False
         for known in self.reviews:
             if known.event.review_no != entry.event.review_no:
@@ -97,6 +180,20 @@ class Dossier(Struct, gc=False):
                 return Fate.DUPLICATE
             rival = rival or not known.is_default
         self.reviews.append(entry)
+        return self._fate(entry, rival)
+
+    def _admit_among_many_reviews(self, entry: Entry[ReviewEvent]) -> Fate:
+        many = self.many_reviews = self.many_reviews or Many.of(self.reviews)
+        known = many.find(entry)
+        if known is not None:
+            known.absorb(entry)
+            return Fate.DUPLICATE
+        rival = entry.event.review_no in many.real
+        many.add(entry)
+        self.reviews.append(entry)
+        return self._fate(entry, rival)
+
+    def _fate(self, entry: Entry[ReviewEvent], rival: bool) -> Fate:
         contested = rival and not entry.is_default and bool(self.key.case_no)
         return Fate.CONFLICT if contested else Fate.STORED
 

@@ -28,7 +28,9 @@ class Settled(Struct, gc=False):
     open_since: datetime | None
 
     def counts(self, review: Entry[ReviewEvent]) -> bool:
-        """Whether this review of the dossier is effective."""
+        """Whether this review of the dossier is effective: one without a case always is."""
+        if review.event.case_no is None:
+            return True
         for entry in self.effective:  # noqa: SIM110  a generator costs five times as much, for every review
             if entry is review:
                 return True
@@ -43,6 +45,9 @@ def settle(dossier: Dossier, policy: Policy) -> Settled:
     if not dossier.key.case_no:
         return Settled(None, None, None, reviews, disputed=False, outcome=None, open_since=None)
     current, received_at, disputed = _settle_cases(cases)
+    if dossier.unseen is not None:
+        received_at = _least(received_at, dossier.unseen.received_at)
+        disputed = disputed or dossier.unseen.disputed
     first, effective = _settle_reviews(reviews)
     return Settled(
         current,
@@ -75,6 +80,10 @@ def _settle_reviews(
         return reviews[0] if reviews[0].event.review_no == 1 else None, [*reviews]
     first, follow_up = _effective(reviews, 1), _effective(reviews, 2)
     return first, [entry for entry in (first, follow_up) if entry is not None]
+
+
+def _least(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((at for at in (one, other) if at is not None), default=None)
 
 
 def _version_order(entry: Entry[CaseEvent]) -> tuple[datetime, str, str]:

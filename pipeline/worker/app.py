@@ -25,6 +25,7 @@ from pipeline.ledger import components
 from pipeline.ledger.engine import engine
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.positions import TopicPartition
+from pipeline.ledger.reroute import reroute
 from pipeline.ledger.stuck import end_stuck
 from pipeline.ledger.sweep import sweep
 from pipeline.sealing import Sealer
@@ -46,6 +47,8 @@ COMMIT_SECONDS = 5.0
 RECENT = timedelta(days=3)
 """What the sweep looks at each time; once in 60 times it looks at everything."""
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+REROUTE_PAUSE_SECONDS = 0.2
+"""Between portions of rerouted tickets: in this time the relay sends as many, and nobody's ticket waits behind them."""
 GC_THRESHOLDS = (500_000, 20, 100)
 """A batch of 20,000 records has about 240,000 objects on its way: not each of them is worth a look."""
 SWITCH_SECONDS = 0.0005
@@ -164,10 +167,12 @@ class Worker:
             await asyncio.sleep(self.settings.worker.sweep_seconds)
 
     def sweep_once(self, since: datetime) -> None:
-        """One sweep. Blocks."""
+        """One sweep, and what tickets the fold has left to it. Blocks."""
         repaired = sweep(self.ledger, self.folder, since)
         if repaired:
             log.error("missed_matches_repaired", extra={"services": len(repaired)})
+        while reroute(self.ledger, self.folder) and not self._stopping.wait(REROUTE_PAUSE_SECONDS):
+            pass
 
     async def _heartbeat(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from tests.bench import (
     breakdown,
     catch_up,
     ceiling,
+    crowd,
     floor,
     gateway,
     growth,
@@ -42,6 +43,7 @@ USUAL: dict[str, Measurement] = {
     "h5": h5.measure,
     "gateway": gateway.measure,
     "spool": spool.measure,
+    "crowd": crowd.measure,
 }
 ALL: dict[str, Measurement] = USUAL | {"growth": growth.measure}
 

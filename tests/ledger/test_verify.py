@@ -30,6 +30,13 @@ DAMAGE = {
     "a match is missing or wrong": "update service set outcome = null where case_no = 'plain'",
     "a bad review without its ticket": "delete from ticket",
     "a ticket without its bad review": "update ticket set event_id = 'another'",
+    "a ticket is not with the department that its case or its review names": "update ticket set routed_by = 'x'",
+    "tickets wait for their department for more than ten minutes": (
+        "insert into reroute (case_no, service_no, created_at) values ('plain', 1, now() - interval '11 minutes')"
+    ),
+    "what is kept of a service with many records is not what its rows say": (
+        "update service set crowd = '{}' where case_no = 'plain'"
+    ),
     "a counter is not what the rows say": "update counter set level_4 = level_4 + 1 where level_4 = 1",
     "rows of the outbox were not sent": "update outbox set created_at = now() - interval '2 minutes'",
     "rows of the outbox are set aside (see `hcp outbox list`)": "update outbox set set_aside_at = now(), error = 'too large'",

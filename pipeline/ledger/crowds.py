@@ -1,0 +1,142 @@
+"""Crowded services: what of them a batch can change is looked up, the rest is known by its counts."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg2.extensions import cursor as Cursor
+
+from pipeline.ledger import identities
+from pipeline.rules import crowd
+from pipeline.rules.crowd import Crowd, Totals, unseen
+from pipeline.rules.fold import Arrival
+from pipeline.rules.inspection import flag_ids
+from pipeline.rules.policy import Policy
+from pipeline.rules.records import Dossier, Key
+from schemas.events import CaseEvent
+
+
+class Standing(NamedTuple):
+    """What a service's row says. `crowd`: a `Crowd` as JSON; None if nobody has made it yet."""
+
+    key: Key
+    versions: int
+    reviews: int
+    received_at: datetime | None
+    disputed: bool
+    crowd: Any
+
+
+def survey(which: str, collection: str, inspection: str) -> str:
+    """A query for what the rows say of the services (`s`) for which `which` holds: key, `versions`, `reviews`, `crowd`.
+
+    `collection`, `inspection`: placeholders for the limit of a timely receipt and for the ids of the rules.
+    """
+    return f"""
+    select s.case_no, s.service_no, v.versions + (not s.placeholder)::int as versions, r.reviews,
+        jsonb_build_object('effective', e.effective, 'reviews_on_time', r.on_time, 'conflicts', r.conflicts,
+            'versions_passed', v.passed + (not s.placeholder and not s.flags && {inspection})::int) as crowd
+    from service s
+    cross join lateral (
+        select count(*) as reviews, count(*) filter (where received_at - submitted_at <= {collection}) as on_time,
+            count(*) filter (where channel <> 'default')
+                - count(distinct review_no) filter (where channel <> 'default') as conflicts
+        from review r where r.case_no = s.case_no and r.service_no = s.service_no) r
+    cross join lateral (
+        select coalesce(jsonb_agg(jsonb_build_array(review_no, event_id, replace(digest::text, '-', ''))
+            order by review_no), '[]') as effective
+        from (
+            select distinct on (review_no) review_no, event_id, digest
+            from review r where r.case_no = s.case_no and r.service_no = s.service_no
+            order by review_no, channel = 'default', received_at, event_id collate "C", digest) first) e
+    cross join lateral (
+        select count(*) as versions, count(*) filter (where not v.flags && {inspection}) as passed
+        from case_version v where v.case_no = s.case_no and v.service_no = s.service_no) v
+    where {which}"""
+
+
+_SURVEY = survey(
+    "(s.case_no, s.service_no) in (select * from unnest(%(case_nos)s::text[], %(service_nos)s::int[]))",
+    "%(collection)s",
+    "%(inspection)s",
+)
+
+
+def totals(
+    cursor: Cursor, standing: Collection[Standing], policy: Policy, *, trust_counts: bool
+) -> dict[Key, Totals]:
+    """Those of these services that are crowded.
+
+    What is not known of one is found by looking at all its rows: once for a service that came to its records before the
+    ledger kept crowds; each time if the counts are not trusted.
+    """
+    unknown = [one for one in standing if one.crowd is None or not trust_counts]
+    surveyed = _survey(cursor, unknown, policy) if unknown else {}
+    crowded = {}
+    for one in standing:
+        versions, reviews, kept = surveyed.get(one.key, one[1:3] + one[5:])
+        if one.crowd is not None or versions > crowd.WHOLE or reviews > crowd.WHOLE:
+            kept = msgspec.convert(kept, Crowd)
+            crowded[one.key] = Totals(versions, reviews, one.received_at, one.disputed, kept)
+    return crowded
+
+
+def _survey(cursor: Cursor, standing: Iterable[Standing], policy: Policy) -> dict[Key, tuple[int, int, Any]]:
+    cursor.execute(
+        _SURVEY,
+        {
+            "case_nos": [one.key.case_no for one in standing],
+            "service_nos": [one.key.service_no for one in standing],
+            "collection": policy.collection_limit,
+            "inspection": sorted(flag_ids()),
+        },
+    )
+    return {Key(row[0], row[1]): row[2:] for row in cursor.fetchall()}
+
+
+def hold(
+    cursor: Cursor,
+    crowded: Mapping[Key, Totals],
+    arrivals: Iterable[Arrival],
+    policy: Policy,
+    held: dict[Key, Dossier],
+) -> None:
+    """Fill the dossiers of these services with what the arrivals can change; the current versions are in them already.
+
+    * What an arrival is a copy of; if there is nothing, another event of the same id.
+    * The effective reviews.
+    * An earlier copy makes a version lesser: with n copies at most n versions fall behind others, so n more are held.
+    """
+    mine = [one for one in arrivals if one.key in crowded]
+    cases = {
+        identities.of_version(one.key, one.entry) for one in mine if isinstance(one.entry.event, CaseEvent)
+    }
+    reviews = {
+        identities.of_review(one.key, one.entry) for one in mine if not isinstance(one.entry.event, CaseEvent)
+    }
+    for key, total in crowded.items():
+        reviews.update((key.case_no, key.service_no, *identity) for identity in total.crowd.effective)
+    for review in identities.reviews(cursor, reviews):
+        held[Key(str(review.event.case_no), review.event.service_no)].reviews.append(review)
+    if cases:
+        _hold_versions(cursor, cases, held)
+    for key, total in crowded.items():
+        held[key].unseen = unseen(held[key], total, policy)
+
+
+def _hold_versions(
+    cursor: Cursor, wanted: set[identities.VersionIdentity], held: Mapping[Key, Dossier]
+) -> None:
+    keys = {Key(*identity[:2]) for identity in wanted}
+    for version in identities.versions(cursor, wanted):
+        held[Key(version.event.case_no, version.event.service_no)].cases.append(version)
+    known = {identities.of_version(key, entry) for key in keys for entry in held[key].cases}
+    copied = Counter(identity[:2] for identity in wanted & known)
+    if not copied:
+        return
+    for version in identities.greatest(cursor, [(*key, n) for key, n in copied.items()]):
+        key = Key(version.event.case_no, version.event.service_no)
+        if identities.of_version(key, version) not in known:
+            held[key].cases.append(version)

@@ -1,0 +1,71 @@
+"""Rows of the ledger as entries: what was folded into `service`, `case_version` and `review` comes back whole."""
+
+from typing import Any
+
+import msgspec
+
+from pipeline.rules.records import Entry, Place
+from schemas.codes import Channel, HandlingMode, Status
+from schemas.events import CaseEvent, ReviewEvent
+
+Row = tuple[Any, ...]
+_PLACE = 'topic, partition, "offset", flags'
+CASE = f"""case_no, service_no, event_id, digest, version_received_at, {_PLACE},
+    status, item_code, dept_code, handling_mode, served_at,
+    item_name, area_code, hall_code, window_code, staff_id, accepted_at, source"""
+"""Columns of `service` for `case`."""
+VERSION = f"case_no, service_no, event_id, digest, received_at, {_PLACE}, event"
+"""Columns of `case_version` for `version`."""
+REVIEW = f"""case_no, service_no, event_id, digest, received_at, {_PLACE},
+    satisfaction, channel, submitted_at, review_no, reason_codes, comment,
+    hall_code, window_code, staff_id, dept_code, item_code, device_id, device_seq, device_prev,
+    real_name, reviewer, reviewer_mark, sent_digest"""
+"""Columns of `review` for `review`."""
+_decode_case = msgspec.json.Decoder(CaseEvent).decode
+
+
+def case(row: Row) -> Entry[CaseEvent]:
+    """The version whose content holds. The service must be no placeholder."""
+    (
+        case_no, service_no, event_id, digest, received_at, topic, partition, offset, flags,
+        status, item_code, dept_code, handling_mode, served_at,
+        item_name, area_code, hall_code, window_code, staff_id, accepted_at, source,
+    ) = row  # fmt: skip
+    event = CaseEvent(
+        case_no, Status(status), item_code, dept_code, HandlingMode(handling_mode), served_at, event_id, service_no,
+        item_name, area_code, hall_code, window_code, staff_id, accepted_at, None, source,
+    )  # fmt: skip
+    return Entry(
+        event, event_id, hex_digits(digest), received_at, Place(topic, partition, offset), tuple(flags)
+    )
+
+
+def version(row: Row) -> Entry[CaseEvent]:
+    """A version that another one has replaced."""
+    _, _, event_id, digest, received_at, topic, partition, offset, flags, event = row
+    said = _decode_case(event if isinstance(event, str) else msgspec.json.encode(event))
+    return Entry(
+        said, event_id, hex_digits(digest), received_at, Place(topic, partition, offset), tuple(flags)
+    )
+
+
+def review(row: Row) -> Entry[ReviewEvent]:
+    """A review."""
+    (
+        case_no, service_no, event_id, digest, received_at, topic, partition, offset, flags,
+        satisfaction, channel, submitted_at, review_no, reason_codes, comment,
+        hall_code, window_code, staff_id, dept_code, item_code, device_id, device_seq, device_prev,
+        real_name, reviewer, reviewer_mark, sent_digest,
+    ) = row  # fmt: skip
+    event = ReviewEvent(
+        satisfaction, Channel(channel), submitted_at, event_id, case_no or None, service_no, review_no,
+        reason_codes, comment, None, hall_code, window_code, staff_id, dept_code, item_code,
+        device_id, device_seq, device_prev, real_name, reviewer, reviewer_mark,
+    )  # fmt: skip
+    place = Place(topic, partition, offset)
+    return Entry(event, event_id, hex_digits(digest), received_at, place, tuple(flags), sent_digest)
+
+
+def hex_digits(digest: Any) -> str:
+    """A uuid column as the 32 digits of a digest."""
+    return str(digest).replace("-", "")

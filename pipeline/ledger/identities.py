@@ -1,0 +1,89 @@
+"""Reviews and versions looked up one by one, so that the cost does not depend on how many there are beside them.
+
+Of an event that is not here, another body with its event id comes, if there is one: both will be flagged (`id_reused`). One
+is enough; if there are more, all of them are flagged already.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from psycopg2.extensions import cursor as Cursor
+
+from pipeline.ledger.entries import REVIEW, VERSION, review, version
+from pipeline.rules.records import AnyEntry, Entry, Key
+from schemas.events import CaseEvent, ReviewEvent
+
+ReviewIdentity = tuple[str, int, int, str, str]
+"""`case_no`, `service_no`, `review_no`, `event_id`, digest: a row of `review`."""
+VersionIdentity = tuple[str, int, str, str]
+"""`case_no`, `service_no`, `event_id`, digest: a row of `case_version`."""
+
+_SAME_EVENT = """
+    r.case_no = k.case_no and r.service_no = k.service_no and r.review_no = k.review_no and r.event_id = k.event_id"""
+_REVIEWS = f"""
+    select r.* from unnest(%s::text[], %s::int[], %s::int[], %s::text[], %s::uuid[])
+        as k (case_no, service_no, review_no, event_id, digest)
+    cross join lateral (select r.digest from review r where {_SAME_EVENT} limit 1) one
+    cross join lateral (
+        select {REVIEW} from review r where {_SAME_EVENT} and r.digest in (k.digest, one.digest) for update) r"""
+_SAME_CASE = "v.case_no = k.case_no and v.service_no = k.service_no and v.event_id = k.event_id"
+_VERSIONS = f"""
+    select v.* from unnest(%s::text[], %s::int[], %s::text[], %s::uuid[]) as k (case_no, service_no, event_id, digest)
+    cross join lateral (select v.digest from case_version v where {_SAME_CASE} limit 1) one
+    cross join lateral (
+        select {VERSION} from case_version v where {_SAME_CASE} and v.digest in (k.digest, one.digest) offset 0) v"""
+_GREATEST = f"""
+    select v.* from unnest(%s::text[], %s::int[], %s::int[]) as k (case_no, service_no, n) cross join lateral (
+        select {VERSION} from case_version v
+        where v.case_no = k.case_no and v.service_no = k.service_no and v.received_at > '-infinity'
+        order by v.received_at desc, v.event_id using ~>~, v.digest desc limit k.n) v"""
+
+_UNSORTED = "set local enable_sort = off"
+"""The planner takes a service's versions to be few: it would read them all by the primary key and sort them."""
+
+
+def of_review(key: Key, entry: AnyEntry) -> ReviewIdentity:
+    """Which row this review is, or will be."""
+    return key.case_no, key.service_no, entry.event.review_no, entry.event_id, entry.digest
+
+
+def of_version(key: Key, entry: AnyEntry) -> VersionIdentity:
+    """Which row this version is, or would be if it were not the current one."""
+    return key.case_no, key.service_no, entry.event_id, entry.digest
+
+
+def reviews(cursor: Cursor, wanted: Iterable[ReviewIdentity]) -> Iterator[Entry[ReviewEvent]]:
+    """These reviews, as far as they exist, and one of its event id for each that does not. Locks their rows in their order."""
+    found = set()
+    if columns := _columns(wanted):
+        cursor.execute(_REVIEWS, columns)
+        for row in cursor.fetchall():
+            entry = review(row)
+            identity = row[0], row[1], entry.event.review_no, entry.event_id, entry.digest
+            if identity not in found:
+                found.add(identity)
+                yield entry
+
+
+def versions(cursor: Cursor, wanted: Iterable[VersionIdentity]) -> list[Entry[CaseEvent]]:
+    """These versions, as far as another one has replaced them, and one of its event id for each that is not here."""
+    return _versions(cursor, _VERSIONS, _columns(wanted))
+
+
+def greatest(cursor: Cursor, wanted: Iterable[tuple[str, int, int]]) -> list[Entry[CaseEvent]]:
+    """Of each service (`case_no`, `service_no`) so many of the versions that came last, without the current one."""
+    cursor.execute(_UNSORTED)
+    found = _versions(cursor, _GREATEST, _columns(wanted))
+    cursor.execute("set local enable_sort to default")
+    return found
+
+
+def _versions(cursor: Cursor, query: str, columns: list[list[object]]) -> list[Entry[CaseEvent]]:
+    if not columns:
+        return []
+    cursor.execute(query, columns)
+    return list({row[:4]: version(row) for row in cursor.fetchall()}.values())
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    """In their order and by columns; empty if there are none."""
+    return [list(column) for column in zip(*sorted(set(rows)), strict=True)]
