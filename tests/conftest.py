@@ -4,7 +4,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -89,17 +89,23 @@ def settings_for(url: str, number: int, bootstrap: str = "") -> Settings:
 
 @contextmanager
 def fresh_ledger(postgres: Postgres) -> Iterator[Settings]:
-    """Settings with a fresh, migrated database, which is dropped at the end."""
+    """Settings with a fresh, migrated database, which is dropped at the end: the server may have been killed meanwhile."""
     number = next(_number)
-    admin = psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/postgres")
-    admin.autocommit = True
-    with admin.cursor() as cursor:
-        cursor.execute(f"create database t{number} template hcp")
+    server = postgres.url.rsplit("/", 1)[0]
+    with _administering(server) as admin:
+        admin.cursor().execute(f"create database t{number} template hcp")
     try:
-        yield settings_for(f"{postgres.url.rsplit('/', 1)[0]}/t{number}", number)
+        yield settings_for(f"{server}/t{number}", number)
     finally:
-        wait_for(lambda: _dropped(admin, f"t{number}"), 20, "nobody but autovacuum to be in the database")
-        admin.close()
+        with _administering(server) as admin:
+            wait_for(lambda: _dropped(admin, f"t{number}"), 20, "nobody but autovacuum to be in the database")
+
+
+@contextmanager
+def _administering(server: str) -> Iterator[Connection]:
+    with closing(psycopg2.connect(f"{server}/postgres")) as admin:
+        admin.autocommit = True
+        yield admin
 
 
 @pytest.fixture

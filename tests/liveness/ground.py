@@ -82,9 +82,9 @@ class Ground:
         """Hold the promise now. AssertionError says which partition stands still, and what the worker says to it."""
         self._held(lambda: self.promise.keep(but, seconds))
 
-    def keep_cases(self) -> None:
-        """The same for cases alone."""
-        self._held(self.promise.keep_cases)
+    def keep_one(self, stream: Stream) -> None:
+        """The same for this topic alone: its records are stored."""
+        self._held(lambda: self.promise.keep_one(stream))
 
     def wait(self, condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> None:
         """Wait for what the promise says besides tickets; a failure spoils the ground."""

@@ -17,7 +17,10 @@ from tests.wait import wait_for
 
 SECONDS = 30.0
 _TICKETS = "select case_no, ticket_id::text from ticket where case_no = any(:numbers) and routed_by = 'case' and dept_code = :dept"
-_CASES = "select case_no from service where case_no = any(:numbers) and not placeholder"
+_STORED = {
+    Stream.CASE: "select case_no from service where case_no = any(:numbers) and not placeholder",
+    Stream.REVIEW: "select case_no from review where case_no = any(:numbers)",
+}
 
 
 class Pair(NamedTuple):
@@ -83,15 +86,14 @@ class Promise:
         since = time.monotonic()
         self.await_told(self.send(but), since, seconds)
 
-    def keep_cases(self, seconds: float = SECONDS) -> None:
-        """The same for cases alone, while there is no topic for reviews: they are stored."""
-        pairs = [Pair(self._next(n), n, -1) for n in range(self._system.settings.kafka.partitions)]
-        for pair in pairs:
-            self.hand_over(Stream.CASE, pair.case, [case(pair.case_no)])
-        numbers = {pair.case_no for pair in pairs}
-        wait_for(
-            lambda: {no for (no,) in self._ask(_CASES, numbers)} == numbers, seconds, "cases to be stored"
-        )
+    def keep_one(self, stream: Stream, seconds: float = SECONDS) -> None:
+        """The same for one topic alone, while the other is gone: its records are stored. Counted from this moment."""
+        numbers = [self._next(n) for n in range(self.partitions())]
+        make = case if stream is Stream.CASE else review
+        for n, number in enumerate(numbers):
+            self.hand_over(stream, n, [make(number)])
+        stored = _STORED[stream]
+        wait_for(lambda: len(self._ask(stored, numbers)) == len(numbers), seconds, f"{stream} to be stored")
 
     def close(self) -> None:
         self._consumer.close()
@@ -107,7 +109,7 @@ class Promise:
             elsewhere if but == (Stream.REVIEW, n) else n,
         )
 
-    def _ask(self, question: str, numbers: Sequence[str] | set[str], **more: str) -> list[tuple[object, ...]]:
+    def _ask(self, question: str, numbers: Sequence[str], **more: str) -> list[tuple[object, ...]]:
         return self._system.ask(question, numbers=list(numbers), **more)
 
     def _listen(self) -> None:
