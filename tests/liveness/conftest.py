@@ -1,4 +1,4 @@
-"""One stack and one worker for all tests of a module; a new one after a test that broke the promise."""
+"""One stack and one worker for all tests of a module; a new one after a test that failed."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -49,8 +49,12 @@ def grounds(postgres: Postgres, kafka: Kafka, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def ground(grounds: Grounds) -> Ground:
-    return grounds.whole()
+def ground(grounds: Grounds, request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """The shared one; a test that fails may have left a topic deleted, so the next one gets another."""
+    failed = request.session.testsfailed
+    whole = grounds.whole()
+    yield whole
+    whole.spoiled = whole.spoiled or request.session.testsfailed > failed
 
 
 @pytest.fixture(scope="session")
