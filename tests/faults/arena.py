@@ -31,7 +31,7 @@ from tests.faults.twins import Twin
 from tests.faults.witness import Place, Witness
 from tests.harness import System, case, review
 from tests.liveness.odd import Odd
-from tests.liveness.wire import batch, produce
+from tests.liveness.wire import produce
 from tests.wait import wait_for
 
 DISKS = {"postgres": 2 << 30, "spool": 64 << 20}
@@ -173,10 +173,10 @@ class Arena:
     def poison(self, odd: Odd, stream: Stream, partition: int) -> None:
         """Send an odd batch straight to the broker. Blocks until the log has it."""
         number = f"POISON-{len(self.poisoned)}"
-        records = odd.records(case(number) if stream is Stream.CASE else review(number, 1))
+        made = odd.batch(case(number) if stream is Stream.CASE else review(number, 1))
         topic = self.settings.kafka.topic(stream)
-        first = produce(self.kafka.bootstrap_servers, topic, partition, batch(records, odd.codec))
-        self.poisoned |= {Place(stream, partition, first + n) for n in range(len(records))}
+        first = produce(self.kafka.bootstrap_servers, topic, partition, made)
+        self.poisoned |= {Place(stream, partition, first + n) for n in range(odd.many)}
 
     def delete_topic(self, stream: Stream) -> None:
         """Delete one that workers write to. Blocks until the broker has forgotten it."""

@@ -92,9 +92,7 @@ class Ground:
 
     def send(self, stream: Stream, partition: int, odd: Odd) -> list[Place]:
         """An odd batch; returns where its records lie. Blocks until the log has it."""
-        return self.send_records(
-            stream, partition, batch(odd.records(ordinary(stream)), odd.codec), _count(odd)
-        )
+        return self.send_records(stream, partition, odd.batch(ordinary(stream)), odd.many)
 
     def send_records(self, stream: Stream, partition: int, made: bytes, records: int) -> list[Place]:
         """A batch of so many records; returns where they lie. Blocks until the log has it."""
@@ -161,7 +159,3 @@ def ordinary(stream: Stream) -> dict[str, Any]:
 def spread(n: int, partitions: int) -> Sequence[tuple[Stream, int]]:
     """A partition of each topic, other ones for the next `n`."""
     return [(stream, (n + 3 * half) % partitions) for half, stream in enumerate(INPUTS)]
-
-
-def _count(odd: Odd) -> int:
-    return len(odd.records(ordinary(Stream.CASE)))
