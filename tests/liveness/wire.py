@@ -15,7 +15,8 @@ CODECS = {
     "lz4": Builder.CODEC_LZ4,
     "zstd": Builder.CODEC_ZSTD,
 }
-PRODUCE, VERSION = 0, 3
+PRODUCE, VERSION = 0, 7
+"""Version 7 is the first in which a broker takes zstd."""
 ACK_SECONDS = 30.0
 NOBODY = -1
 """No producer id: the broker compares no sequence, so a topic may be deleted and made again in between."""
