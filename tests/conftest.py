@@ -4,6 +4,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -86,19 +87,33 @@ def settings_for(url: str, number: int, bootstrap: str = "") -> Settings:
     )
 
 
+@contextmanager
+def fresh_ledger(postgres: Postgres) -> Iterator[Settings]:
+    """Settings with a fresh, migrated database, which is dropped at the end: the server may have been killed meanwhile."""
+    number = next(_number)
+    server = postgres.url.rsplit("/", 1)[0]
+    with _administering(server) as admin:
+        admin.cursor().execute(f"create database t{number} template hcp")
+    try:
+        yield settings_for(f"{server}/t{number}", number)
+    finally:
+        with _administering(server) as admin:
+            wait_for(lambda: _dropped(admin, f"t{number}"), 20, "nobody but autovacuum to be in the database")
+
+
+@contextmanager
+def _administering(server: str) -> Iterator[Connection]:
+    with closing(psycopg2.connect(f"{server}/postgres")) as admin:
+        admin.autocommit = True
+        yield admin
+
+
 @pytest.fixture
 def ledger(postgres: Postgres, tmp_path: Path) -> Iterator[Settings]:
     """A fresh, migrated database; and a folder for a gateway's spool."""
-    number = next(_number)
-    admin = psycopg2.connect(postgres.url.rsplit("/", 1)[0] + "/postgres")
-    admin.autocommit = True
-    with admin.cursor() as cursor:
-        cursor.execute(f"create database t{number} template hcp")
-    settings = settings_for(f"{postgres.url.rsplit('/', 1)[0]}/t{number}", number)
-    settings.gateway.spool_dir = tmp_path / "spool"
-    yield settings
-    wait_for(lambda: _dropped(admin, f"t{number}"), 20, "nobody but autovacuum to be in the database")
-    admin.close()
+    with fresh_ledger(postgres) as settings:
+        settings.gateway.spool_dir = tmp_path / "spool"
+        yield settings
 
 
 def _dropped(admin: Connection, database: str) -> bool:
@@ -114,9 +129,14 @@ def _dropped(admin: Connection, database: str) -> bool:
 @pytest.fixture
 def stack(ledger: Settings, kafka: Kafka) -> Settings:
     """A fresh database and fresh topics."""
-    ledger.kafka.bootstrap_servers = kafka.bootstrap_servers
-    declare_topics(ledger.kafka)
-    return ledger
+    return with_topics(ledger, kafka)
+
+
+def with_topics(settings: Settings, kafka: Kafka) -> Settings:
+    """The same settings, their topics declared on this broker."""
+    settings.kafka.bootstrap_servers = kafka.bootstrap_servers
+    declare_topics(settings.kafka)
+    return settings
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from pipeline import log
 from pipeline.ledger.migrate import upgrade
 from pipeline.settings import Settings
 from pipeline.worker.slot import _CLASS as SLOTS
+from schemas.topics import INPUTS, Stream
 from tests.conftest import CACHE, PASSWORD, SEAL_KEY
 from tests.faults.clock import Clock
 from tests.faults.crew import RESTART_SECONDS, Crew
@@ -27,8 +28,10 @@ from tests.faults.hall import Hall
 from tests.faults.load import Feeder
 from tests.faults.proxy import Proxy
 from tests.faults.twins import Twin
-from tests.faults.witness import Witness
-from tests.harness import System
+from tests.faults.witness import Place, Witness
+from tests.harness import System, case, review
+from tests.liveness.odd import Odd
+from tests.liveness.wire import produce
 from tests.wait import wait_for
 
 DISKS = {"postgres": 2 << 30, "spool": 64 << 20}
@@ -68,6 +71,8 @@ class Arena:
         """Whether each of `DISKS` is there, and can be filled."""
         self.restorable: dict[tuple[str, int], int] = {}
         """The positions in the backup: the log below them is not needed any more."""
+        self.poisoned: set[Place] = set()
+        """Where odd records lie, each of which must be a dead letter."""
         self._stack = ExitStack()
 
     def open(self) -> None:
@@ -164,6 +169,38 @@ class Arena:
         """Start it again. Blocks until it answers: recovery is over."""
         self.postgres.start()
         wait_for(self.postgres.ready, 90, "PostgreSQL, back again")
+
+    def poison(self, odd: Odd, stream: Stream, partition: int) -> None:
+        """Send an odd batch straight to the broker. Blocks until the log has it."""
+        number = f"POISON-{len(self.poisoned)}"
+        made = odd.batch(case(number) if stream is Stream.CASE else review(number, 1))
+        topic = self.settings.kafka.topic(stream)
+        first = produce(self.kafka.bootstrap_servers, topic, partition, made)
+        self.poisoned |= {Place(stream, partition, first + n) for n in range(odd.many)}
+
+    def delete_topic(self, stream: Stream) -> None:
+        """Delete one that workers write to. Blocks until the broker has forgotten it."""
+        topic = self.settings.kafka.topic(stream)
+        with log.admin(self.settings.kafka) as admin:
+            admin.delete_topics([topic])
+            wait_for(lambda: topic not in admin.list_topics(), 20, "the topic to go")
+
+    def declare_again(self) -> None:
+        """`hcp topics`, until the broker makes the one that is missing. Blocks."""
+
+        def made() -> bool:
+            with suppress(KafkaError):
+                return bool(log.declare_topics(self.settings.kafka))
+            return False
+
+        wait_for(made, 20, "the topic to come")
+
+    def add_partition(self) -> None:
+        """One more on both input topics, which the load uses from now on. Blocks until its producer sees them."""
+        partitions = self.feeder.mixture.partitions + 1
+        with log.admin(self.settings.kafka) as admin:
+            admin.create_partitions({self.settings.kafka.topic(stream): partitions for stream in INPUTS})
+        self.feeder.know(partitions)
 
     def back_up(self) -> None:
         """Keep a copy of the database's folder, as a nightly cold backup does.

@@ -67,6 +67,12 @@ class Crew:
         """Who is there."""
         return sorted(self._processes)
 
+    @property
+    def pids(self) -> list[int]:
+        """Their processes."""
+        with self._lock:
+            return [process.pid for process in self._processes.values()]
+
     def close(self) -> None:
         """Kill what is left."""
         self._over.set()

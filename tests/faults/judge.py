@@ -1,7 +1,7 @@
 """The verdict: the ledger against the load, against the model in plain Python, and against itself (`hcp verify`)."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -34,6 +34,7 @@ class Quick(Model):
     def __init__(self) -> None:
         super().__init__()
         self._index: dict[tuple[SERVICE, object], dict[tuple[Any, ...], None]] = {}
+        self._effective: dict[tuple[SERVICE, int], Any] = {}
 
     def read(self, arrival: Arrival) -> None:
         event = arrival.entry.event
@@ -45,9 +46,21 @@ class Quick(Model):
     def under(self, service: SERVICE, natural: object) -> list[tuple[Any, ...]]:
         return list(self._index.get((service, natural), ()))
 
+    def effective(self, service: SERVICE, review_no: int) -> Any:
+        """Asked once for each record of a crowded key, when all is read."""
+        key = service, review_no
+        if key not in self._effective:
+            self._effective[key] = super().effective(service, review_no)
+        return self._effective[key]
 
-def judge(system: System, feeder: Feeder, hall: Hall, witness: Witness) -> list[str]:
-    """What is wrong, in sentences; empty if nothing is. Waits until all is folded and sent, `QUIET_SECONDS` at most."""
+
+def judge(
+    system: System, feeder: Feeder, hall: Hall, witness: Witness, poisoned: Container[Place]
+) -> list[str]:
+    """What is wrong, in sentences; empty if nothing is. Waits until all is folded and sent, `QUIET_SECONDS` at most.
+
+    `poisoned`: places of odd records that must be dead letters, whatever their value says.
+    """
     try:
         system.wait_until_caught_up(QUIET_SECONDS)
         wait_for(lambda: system.one(_UNSENT) == 0, QUIET_SECONDS, "the outbox to be sent")
@@ -55,7 +68,9 @@ def judge(system: System, feeder: Feeder, hall: Hall, witness: Witness) -> list[
         return [str(late)]
     witness.read()
     arrivals = [
-        _arrival(system, place, seen) for place, seen in witness.seen.items() if seen.value is not None
+        None if place in poisoned else _arrival(system, place, seen)
+        for place, seen in witness.seen.items()
+        if seen.value is not None
     ]
     return [
         *(str(finding) for finding in verify(system.settings)),

@@ -13,13 +13,22 @@ from kafka import TopicPartition as Partition
 
 from pipeline import log
 from pipeline.worker.slot import SESSION_SECONDS
+from schemas.topics import INPUTS, Stream
 from tests.faults.arena import Arena
 from tests.faults.disk import fill
+from tests.liveness.odd import ODD, bomb
+from tests.liveness.servers import stopped
 from tests.wait import wait_for
 
 Fault = Callable[[Arena, float], Iterator[float]]
 """A fault; the second argument, in [0, 1), is its share of chance: which worker, how long."""
 TAKE_OVER_SECONDS = 60.0
+CROWD = 1_000
+HEADER_NAME = "header-name-not-utf8"
+POISON = {name: odd for name, odd in ODD.items() if odd.dead and odd.codec == "none"} | {
+    f"bomb-{codec}": bomb(16 << 20, codec) for codec in ("gzip", "snappy", "lz4", "zstd")
+}
+"""What must be a dead letter. The bombs are small ones: the witness reads them, too."""
 
 
 def _one(arena: Arena, chance: float) -> int:
@@ -206,18 +215,57 @@ def clock_jumps(arena: Arena, chance: float) -> Iterator[float]:
     arena.clock.jump(0.0)
 
 
+def poison(arena: Arena, chance: float) -> Iterator[float]:
+    """Two records that cannot be read, on partitions of both topics: one for its header's name, one for what chance picks."""
+    others, partitions = sorted(POISON), arena.feeder.mixture.partitions
+    one = int(chance * 1_000)
+    arena.poison(POISON[HEADER_NAME], INPUTS[one % 2], one % partitions)
+    arena.poison(POISON[others[int(chance * len(others))]], INPUTS[1 - one % 2], (one + 1) % partitions)
+    yield time.monotonic()
+
+
+def skew(arena: Arena, _: float) -> Iterator[float]:
+    """A thousand bad reviews under one key at once."""
+    arena.feeder.crowd(CROWD)
+    yield time.monotonic()
+
+
+def topic_deleted(arena: Arena, chance: float) -> Iterator[float]:
+    """The topic of tickets, or that of dead letters, is deleted and made again; over when what waited for it is sent."""
+    arena.delete_topic(Stream.TICKET if chance < 0.5 else Stream.DEAD_LETTER)
+    time.sleep(1 + 2 * chance)
+    arena.declare_again()
+    yield time.monotonic()
+    waiting = "select count(*) from outbox where sent_at is null and created_at <= :now"
+    now = arena.system.one("select now()")
+    wait_for(lambda: arena.system.one(waiting, now=now) == 0, TAKE_OVER_SECONDS, "what waited to be sent")
+
+
+def partition_added(arena: Arena, _: float) -> Iterator[float]:
+    """One partition more on both input topics, which the load uses at once."""
+    arena.add_partition()
+    yield time.monotonic()
+
+
+def postgres_hung(arena: Arena, chance: float) -> Iterator[float]:
+    """SIGSTOP of every process of the database, 3 to 12 s; SIGCONT with all transactions where they were."""
+    with stopped(arena.postgres):
+        time.sleep(3 + 9 * chance)
+    yield time.monotonic()
+
+
 KINDS: dict[str, tuple[Fault, int]] = {
-    "kill": (kill, 30),
-    "terminate": (terminate, 18),
+    "kill": (kill, 22),
+    "terminate": (terminate, 14),
     "zombie": (zombie, 8),
-    "nap": (nap, 10),
+    "nap": (nap, 8),
     "join": (join, 7),
-    "postgres-killed": (postgres_killed, 17),
+    "postgres-killed": (postgres_killed, 14),
     "kafka-killed": (kafka_killed, 9),
-    "sessions-ended": (sessions_ended, 13),
-    "postgres-cut": (postgres_cut, 14),
-    "kafka-cut": (kafka_cut, 11),
-    "postgres-slow": (postgres_slow, 10),
+    "sessions-ended": (sessions_ended, 11),
+    "postgres-cut": (postgres_cut, 10),
+    "kafka-cut": (kafka_cut, 9),
+    "postgres-slow": (postgres_slow, 7),
     "kafka-slow": (kafka_slow, 8),
     "postgres-half-open": (postgres_half_open, 8),
     "kafka-half-open": (kafka_half_open, 6),
@@ -226,5 +274,10 @@ KINDS: dict[str, tuple[Fault, int]] = {
     "restored": (restored, 7),
     "head-cut": (head_cut, 6),
     "clock-jumps": (clock_jumps, 6),
+    "poison": (poison, 8),
+    "skew": (skew, 5),
+    "topic-deleted": (topic_deleted, 5),
+    "partition-added": (partition_added, 3),
+    "postgres-hung": (postgres_hung, 7),
 }
 """Each kind, and its share of a run of 200."""

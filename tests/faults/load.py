@@ -7,7 +7,7 @@ the reviews goes to a partition of its own choice, as foreign producers' partiti
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, islice
 from threading import Event, Lock, Thread
@@ -16,10 +16,12 @@ from typing import Any
 from confluent_kafka import Message, Producer
 
 from pipeline.settings import Kafka
-from schemas.topics import Stream
+from schemas.topics import INPUTS, Stream
 from tests.bench.figures import Wrong
 from tests.bench.load import Load, Sent
 from tests.faults.witness import Place
+from tests.harness import case, review
+from tests.wait import wait_for
 
 TICK_SECONDS = 0.02
 CHUNK = 2_000
@@ -38,8 +40,9 @@ class Must:
 class Mixture:
     """Records without end: (partition or None, stream, key, value)."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, partitions: int) -> None:
         self._random, self._seed = random.Random(seed), seed
+        self.partitions = partitions
         self.must = Must()
 
     def __iter__(self) -> Iterator[tuple[int | None, Stream, bytes, bytes | None]]:
@@ -50,7 +53,16 @@ class Mixture:
 
     def _foreign(self, record: Sent) -> int | None:
         is_foreign = record.stream is Stream.REVIEW and self._random.random() < 0.2
-        return self._random.randrange(6) if is_foreign else None
+        return self._random.randrange(self.partitions) if is_foreign else None
+
+    def crowd(self, records: int) -> Iterator[tuple[int | None, Stream, bytes, bytes | None]]:
+        """So many bad reviews of one service, as from a tablet that has one number for everybody; then, in every second crowd, its case."""
+        number = f"CROWD-{self._random.getrandbits(64):016x}"
+        for _ in range(records):
+            event = review(number, 1, event_id=f"{self._random.getrandbits(128):032x}")
+            yield None, Stream.REVIEW, number.encode(), json.dumps(event).encode()
+        if self._random.random() < 0.5:
+            yield None, Stream.CASE, number.encode(), json.dumps(case(number)).encode()
 
     def _more(self, record: Sent) -> Iterator[tuple[int | None, Stream, bytes, bytes | None]]:
         chance = self._random.random()
@@ -76,7 +88,7 @@ class Feeder:
     """
 
     def __init__(self, kafka: Kafka, seed: int, rate: int) -> None:
-        self.mixture = Mixture(seed)
+        self.mixture = Mixture(seed, kafka.partitions)
         self.acknowledged: dict[Place, int] = {}
         self._kafka, self._rate = kafka, rate
         self._records = iter(self.mixture)
@@ -87,6 +99,7 @@ class Feeder:
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
+                "topic.metadata.refresh.interval.ms": 1_000,  # partitions that are added get their share
                 "log_level": 0,  # that the broker is away is what happens here
                 "reconnect.backoff.max.ms": 500,
             }
@@ -102,10 +115,21 @@ class Feeder:
 
     def burst(self, records: int) -> None:
         """Hand over so many at once. Does not wait for the log."""
-        with self._lock:
-            for partition, stream, key, value in islice(self._records, records):
-                self._hand_over(partition, stream, key, value)
-            self._out.poll(0)
+        self._hand_over_all(islice(self._records, records))
+
+    def crowd(self, records: int) -> None:
+        """Hand over so many records under one key at once. Does not wait for the log."""
+        self._hand_over_all(self.mixture.crowd(records))
+
+    def know(self, partitions: int) -> None:
+        """Both topics have so many partitions from now on. Blocks until the producer sees them, too."""
+        topics = [self._kafka.topic(stream) for stream in INPUTS]
+        wait_for(
+            lambda: all(len(self._out.list_topics(t, 10).topics[t].partitions) == partitions for t in topics),
+            30,
+            "the producer to see the partitions",
+        )
+        self.mixture.partitions = partitions
 
     def mark(self) -> Mapping[tuple[str, int], int]:
         """Where the first record that the log takes from now on lies, by topic and partition: it fills as they are acknowledged."""
@@ -119,6 +143,12 @@ class Feeder:
         left = self._out.flush(90)
         if left or self._refused or len(self.acknowledged) != self._sent:
             raise Wrong(f"Kafka did not take {left} of {self._sent} records: {self._refused[:1]}")
+
+    def _hand_over_all(self, records: Iterable[tuple[int | None, Stream, bytes, bytes | None]]) -> None:
+        with self._lock:
+            for partition, stream, key, value in records:
+                self._hand_over(partition, stream, key, value)
+            self._out.poll(0)
 
     def _hand_over(self, partition: int | None, stream: Stream, key: bytes, value: bytes | None) -> None:
         def note(error: Any, message: Message) -> None:

@@ -20,8 +20,6 @@ STILL_SECONDS = 90.0
 """A ledger that has not moved on by then stands still."""
 LOOK_SECONDS = 0.05
 CHECK_EVERY = 25
-PARTITIONS = 12
-"""Of both topics."""
 SUDDEN_ENDS = 3
 """So many workers in a row that end with an error of their own are no accident."""
 
@@ -79,7 +77,7 @@ def run(arena: Arena, faults: Sequence[tuple[str, float]], say: Callable[[Struck
                 _check(arena)
         arena.hall.finish()
         arena.feeder.finish()
-        ledger.wrong += judge(arena.system, arena.feeder, arena.hall, arena.witness)
+        ledger.wrong += judge(arena.system, arena.feeder, arena.hall, arena.witness, arena.poisoned)
     except Wrong as wrong:
         ledger.wrong.append(str(wrong))
     except Exception as error:  # noqa: BLE001  what was done until then is told all the same
@@ -122,11 +120,12 @@ def _come_back(arena: Arena, since: float) -> float:
     """
     first, moved, ends = arena.feeder.mark(), set[tuple[str, int]](), len(arena.crew.ends)
     arena.feeder.burst(BURST)
-    while len(moved) < PARTITIONS:
+    partitions = 2 * arena.feeder.mixture.partitions
+    while len(moved) < partitions:
         time.sleep(LOOK_SECONDS)
         moved |= {at for at, offset in _positions(arena).items() if offset > first.get(at, offset)}
         if time.monotonic() - since > STILL_SECONDS:
-            raise Wrong(f"{PARTITIONS - len(moved)} partitions stand still for {STILL_SECONDS:.0f} s")
+            raise Wrong(f"{partitions - len(moved)} partitions stand still for {STILL_SECONDS:.0f} s")
         if len(arena.crew.ends) - ends > SUDDEN_ENDS:
             raise Wrong(f"workers end again and again: {arena.system.log_text()[-500:]}")
     return time.monotonic() - since

@@ -11,7 +11,7 @@ from tests.faults.twins import TWINS, Twin
 
 pytestmark = pytest.mark.system
 SEED = 11
-LONG = {"zombie", "join", "kafka-killed"}
+LONG = {"zombie", "join", "kafka-killed", "postgres-hung"}
 """Half a minute each, mostly of waiting for a session's time-out; `make faults` has them in plenty."""
 
 

@@ -126,6 +126,18 @@ _TOLD_ALL_THE_SAME = """
             refuse(self, error)
     Reply.set_exception = tell
 """
+_READER = ""
+"""The worker without its guards around header names, times and nesting."""
+_CROWD = """
+    from pipeline.ledger import fold
+    right = fold.hold
+    def forgetful(cursor, keys, **options):
+        held = right(cursor, keys, **options)
+        for dossier in held.values():
+            del dossier.reviews[100:]
+        return held
+    fold.hold = forgetful
+"""
 
 TWINS: dict[str, Twin] = {
     "position": Twin(
@@ -152,6 +164,18 @@ TWINS: dict[str, Twin] = {
         _COUNTER,
         ("kill", "sessions-ended"),
         "a counter is not what the rows say",
+    ),
+    "reader": Twin(
+        "the guards around what cannot be read: the worker ends with it",
+        _READER,
+        ("poison",),
+        ("fault 1, poison", "fault 2, poison"),
+    ),
+    "crowd": Twin(
+        "what the ledger holds under a crowded key: only the first hundred reviews are seen",
+        _CROWD,
+        ("skew",),
+        ("a review counts that should not", "fates", "counters"),
     ),
     "no-room": Twin(
         "the refusal of what finds no room: it is told 202 and dropped",
