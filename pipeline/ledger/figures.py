@@ -124,7 +124,10 @@ def figures(connection: Connection, settings: Settings, known: Dear | None = Non
         connection.scalar(text("select count(*) from repair")) or 0,
         unsent,
         float(oldest),
-        _rows(connection, "select name, state, at, error, error_at from office.component order by name"),
+        _rows(
+            connection,
+            "select name, state, at, error, error_at, starts, started from office.component order by name",
+        ),
         *(known or dear(connection)),
     )
 
