@@ -119,6 +119,7 @@ def _of_components(components: list[Mapping[str, Any]], asked_at: datetime) -> I
         at = datetime.fromisoformat(row["at"])
         yield metrics.BEAT, (row["name"],), at.timestamp()
         yield metrics.BLOCKED, (row["name"],), row["state"] == "blocked"
+        yield metrics.STARTS, (row["name"],), row["starts"]
         alive = row["state"] != "stopped" and asked_at - at < SILENT
         workers += row["name"].startswith("worker-") and alive
     yield metrics.WORKERS, (), workers

@@ -155,8 +155,12 @@ def _topics(picture: Picture) -> Table:
 
 
 def _components(picture: Picture) -> Table:
-    table = Table("component", "state", "last beat", "last error", box=None, pad_edge=False)
+    table = Table(
+        *("component", "state", "last beat", "starts", "runs since", "last error"), box=None, pad_edge=False
+    )
     for row in picture.get("components", []):
         last = f"{row['last_error_at']} {row['last_error']}" if row["last_error"] else "none"
-        table.add_row(row["name"], row["state"], row["at"], last)
+        table.add_row(
+            row["name"], row["state"], row["at"], f"{row['starts']:,}", row["started_at"] or "–", last
+        )
     return table

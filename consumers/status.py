@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from consumers.crashes import crash_loops
 from consumers.kept import Kept
 from pipeline.ledger.engine import engine
 from pipeline.ledger.figures import Dear, Figures, Row, dear, figures
@@ -47,6 +48,7 @@ class Status:
         if ledger:
             picture |= _picture(ledger)
             errors += _troubles(ledger)
+            errors += crash_loops(ledger.components, ledger.asked_at, self._settings.stack.data_dir / "log")
         return picture | {"errors": errors}
 
     def close(self) -> None:
@@ -183,6 +185,8 @@ def _component(row: Row) -> dict[str, Any]:
         "at": row["at"].isoformat(),
         "last_error": row["error"],
         "last_error_at": row["error_at"].isoformat() if row["error_at"] else None,
+        "starts": row["starts"],
+        "started_at": row["started"][0].isoformat(timespec="seconds") if row["started"] else None,
     }
 
 

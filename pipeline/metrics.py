@@ -135,6 +135,15 @@ BEAT = Computed(
     "hcp_component_beat_timestamp_seconds", "When it last said that it lives, Unix time.", ("component",)
 )
 BLOCKED = Computed("hcp_component_blocked", "1 if it waits for a person, see hcp status.", ("component",))
+STARTS = Computed(
+    "hcp_component_starts_total", "How often its process was started.", ("component",), "counter"
+)
+PARTITION_BLOCKED = Computed(
+    "hcp_partition_blocked", "1 while its next batch fails of itself: see hcp status.", ("topic", "partition")
+)
+STANDING_STILL = Computed(
+    "hcp_positions_standing_still", "Partitions whose position does not move although the log has more."
+)
 WORKERS = Computed("hcp_workers_running", "Workers that beat within the last 30 seconds.")
 COMPUTED = tuple(value for value in list(globals().values()) if isinstance(value, Computed))
 

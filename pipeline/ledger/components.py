@@ -1,9 +1,27 @@
 """Who runs, and what last went wrong: the heartbeats in `office.component`."""
 
 from sqlalchemy import Connection, case, func, literal
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import array, insert
 
 from pipeline.ledger.tables import component
+
+KEPT_STARTS = 4
+"""As many last starts are kept: so many within ten minutes are a crash loop (`consumers/crashes.py`)."""
+
+
+def count_start(connection: Connection, name: str) -> None:
+    """Count that a process starts as `name`, before its first beat: a process that never beats counts too. Blocks."""
+    now = array([func.now()])
+    row = insert(component).values(name=name, state="stopped", starts=1, started=now)
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["name"],
+            set_={
+                "starts": component.c.starts + 1,
+                "started": (now + component.c.started)[1:KEPT_STARTS],
+            },
+        )
+    )
 
 
 def beat(connection: Connection, name: str, state: str, error: str = "") -> None:

@@ -136,7 +136,10 @@ def figures(connection: Connection, settings: Settings, known: Dear | None = Non
         unsent,
         float(oldest),
         connection.scalar(text("select count(*) from outbox where set_aside_at is not null")) or 0,
-        _rows(connection, "select name, state, at, error, error_at from office.component order by name"),
+        _rows(
+            connection,
+            "select name, state, at, error, error_at, starts, started from office.component order by name",
+        ),
         *(known or dear(connection)),
     )
 

@@ -5,7 +5,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.ledger.components import beat
+from pipeline.ledger.components import beat, count_start
 from pipeline.ledger.engine import engine
 from pipeline.settings import Settings
 
@@ -20,6 +20,7 @@ class Pulse:
     def __init__(self, settings: Settings, name: str) -> None:
         self._name = name
         self._office = engine(settings.database, f"{name}-heart", pool_size=1)
+        self._counted = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -42,6 +43,9 @@ class Pulse:
     def _say(self, state: str) -> None:
         try:
             with self._office.begin() as connection:
+                if not self._counted:
+                    count_start(connection, self._name)
                 beat(connection, self._name, state)
+            self._counted = True
         except SQLAlchemyError as error:
             log.warning("away", extra={"task": "heartbeat", "error": type(error).__name__})

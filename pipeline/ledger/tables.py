@@ -386,6 +386,14 @@ component = Table(
     Column("at", DateTime(timezone=True), nullable=False, server_default=NOW, comment="heartbeat"),
     Column("error", Text, nullable=False, server_default="", comment="the last one"),
     _time("error_at", nullable=True),
+    Column("starts", BigInteger, nullable=False, server_default="0", comment="how often a process started"),
+    Column(
+        "started",
+        ARRAY(DateTime(timezone=True)),
+        nullable=False,
+        server_default="{}",
+        comment="the last few times, the newest first",
+    ),
     comment="who runs, and what last went wrong",
 )
 

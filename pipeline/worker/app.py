@@ -83,12 +83,14 @@ class Portions(faust.Schema):  # type: ignore[misc]  # Faust is seen as untyped
 
 
 class Worker:
-    """One worker process. Building it claims a slot of the ledger (blocks; raises Stop when none is free)."""
+    """One worker process. Building it claims a slot of the ledger and counts the start (blocks; raises Stop when none is free)."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.ledger = engine(settings.database, "worker", pool_size=5, **SESSION)
         self.slot = Slot(self.ledger, settings.worker.slots)
+        with self.ledger.begin() as connection:
+            components.count_start(connection, self.name)
         self.folder = Folder(settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number)
         self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records, self.name)
         self.watch = Watch(self.ledger, settings.kafka, self.folding)
@@ -233,7 +235,8 @@ class Worker:
         self._stopping.set()
         self.folding.close()
         with self.ledger.begin() as connection:
-            components.beat(connection, self.name, "stopped", "")
+            error = f"ended by {type(self.fatal).__name__}: see its log" if self.fatal else ""
+            components.beat(connection, self.name, "stopped", error)
         self.slot.close()
         self.ledger.dispose()
 

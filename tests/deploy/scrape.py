@@ -31,6 +31,15 @@ COVERAGE = (
     *("windows_reviewed", "channels_delivering"),
 )
 NEEDS = tuple(need.label for need in Need)
+COMPONENT = {
+    "name": "worker-0",
+    "state": "running",
+    "at": NOW,
+    "error": "",
+    "error_at": None,
+    "starts": 1,
+    "started": [NOW],
+}
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 WORKERS_OWN = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
 
@@ -58,7 +67,7 @@ class County(Status):
             outbox_unsent=0,
             outbox_oldest_seconds=0,
             outbox_set_aside=1,
-            components=[{"name": "worker-0", "state": "running", "at": NOW, "error": "", "error_at": None}],
+            components=[COMPONENT],
             shared_numbers=1,
             most_shared=[SharedNumber("000000", 1, 20, 1, ("w1",))],
             coverage=dict.fromkeys(COVERAGE, Rate(1, 2)),
@@ -89,8 +98,8 @@ def worker_series() -> Iterator[str]:
 
 
 def names() -> set[str]:
-    """Every name that pipeline/metrics.py declares, as Prometheus sees it."""
-    return {computed.name for computed in COMPUTED} | {one.split("{")[0] for one in worker_series()}
+    """Every name that pipeline/metrics.py declares, as Prometheus sees it, and its own `up`."""
+    return {"up"} | {computed.name for computed in COMPUTED} | {one.split("{")[0] for one in worker_series()}
 
 
 def _series(name: str, labels: dict[str, str]) -> str:

@@ -16,6 +16,8 @@ from tests.deploy.scrape import names
 
 pytestmark = pytest.mark.promtool
 ALERTS = {rule["alert"]: rule for rule in alerts()}
+RUNBOOK = Path(__file__).parents[2] / "docs/operations.md"
+PARTS = ("**Meaning:**", "**First look:**", "**Mending:**", "**Over when**")
 TESTS: dict[str, Any] = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text(encoding="utf-8"))
 
 
@@ -107,3 +109,29 @@ def test_what_is_no_command() -> None:
     assert is_command(["positions", "adopt"])
     assert not is_command(["position"])
     assert not is_command(["status", "now"])
+
+
+def entries() -> dict[str, str]:
+    """Each heading, in lower case, and the text below it."""
+    parts = re.split(r"^#{2,3} ", RUNBOOK.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {heading.lower(): text for heading, _, text in (part.partition("\n") for part in parts)}
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_leads_to_its_entry_in_the_runbook(alert: str) -> None:
+    document, _, anchor = ALERTS[alert]["annotations"]["runbook_url"].partition("#")
+    assert document == "docs/operations.md"
+    assert anchor == alert.lower()
+    text = entries()[anchor]
+    assert [part for part in PARTS if part not in text] == []
+
+
+def test_the_runbook_has_no_entry_of_an_alert_that_is_gone() -> None:
+    assert {anchor for anchor in entries() if anchor.startswith("hcp")} == {alert.lower() for alert in ALERTS}
+
+
+def test_the_runbook_leads_to_headings_that_there_are() -> None:
+    anchors = {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in entries()}
+    linked = set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK.read_text(encoding="utf-8")))
+    assert linked
+    assert linked <= anchors

@@ -10,6 +10,7 @@ from tests.harness import System, case, review
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
+RUNNING = "select count(*)::int from office.component where state = 'running'"
 SLOW = """
     import time
     from pipeline.ledger import fold
@@ -25,7 +26,7 @@ SLOW = """
 def test_two_workers_miss_no_match_whatever_the_partitions(system: System) -> None:
     pairs = list(itertools.product(range(system.settings.kafka.partitions), repeat=2))
     with system.worker(SLOW), system.worker(SLOW):
-        wait_for(lambda: system.one("select count(*)::int from office.component") == 2, 40, "both workers")
+        wait_for(lambda: system.one(RUNNING) == 2, 40, "both workers")
         for case_partition, review_partition in pairs:
             name = f"{case_partition}-{review_partition}"
             key = name.encode()
