@@ -51,9 +51,13 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
 
 
 def producer(kafka: Kafka) -> KafkaProducer:
-    """A producer as the design demands: acknowledged by all, idempotent, lz4, murmur2. Connects (blocks)."""
+    """A producer as the design demands: acknowledged by all, idempotent, lz4, murmur2.
+
+    Connects: blocks for 5 s at most, then raises a KafkaError.
+    """
     return KafkaProducer(
         **client_options(kafka),
+        bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
         acks="all",
         enable_idempotence=True,
         compression_type="lz4",
@@ -73,10 +77,22 @@ def abandon(producer: KafkaProducer) -> None:
         producer.close(ABANDON_SECONDS)
 
 
+class _Admin(KafkaAdminClient):  # type: ignore[misc]  # kafka-python is seen as untyped
+    """Closes its sockets and ends its thread also when it cannot connect."""
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except KafkaError:
+            self._closed = False
+            self.close()
+            raise
+
+
 @contextmanager
 def admin(kafka: Kafka, seconds: float = CONNECT_SECONDS) -> Iterator[KafkaAdminClient]:
     """An admin client, closed at the end. Connects: blocks for `seconds` at most, then raises a KafkaError."""
-    client = KafkaAdminClient(**client_options(kafka), bootstrap_timeout_ms=int(seconds * 1000))
+    client = _Admin(**client_options(kafka), bootstrap_timeout_ms=int(seconds * 1000))
     try:
         yield client
     finally:
@@ -84,7 +100,7 @@ def admin(kafka: Kafka, seconds: float = CONNECT_SECONDS) -> Iterator[KafkaAdmin
 
 
 def declare_topics(kafka: Kafka) -> list[str]:
-    """Create those of the four topics that are missing; returns their names. Blocks.
+    """Create those of the four topics that are missing; returns their names. Blocks until brokers know them.
 
     LogAppendTime: a backfill carries times of last year, and retention by the sender's time would delete it as it arrives.
     """
@@ -92,7 +108,7 @@ def declare_topics(kafka: Kafka) -> list[str]:
         created = []
         for stream in _missing(client, kafka):
             try:
-                client.create_topics([_new_topic(kafka, stream)])
+                client.create_topics([_new_topic(kafka, stream)], wait_for_metadata=True)
             except TopicAlreadyExistsError:
                 continue  # another of us was faster
             created.append(kafka.topic(stream))

@@ -46,6 +46,15 @@ class Kafka(BaseModel):
         """The full name of the topic that carries this."""
         return self.topic_prefix + stream.value
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _servers_are_addresses(cls, servers: str) -> str:
+        for server in filter(None, servers.split(",")):
+            host, colon, port = server.strip().rpartition(":")
+            if colon and not (host and port.isdecimal()):
+                raise ValueError(f"HCP_KAFKA__BOOTSTRAP_SERVERS: {server!r} is not host:port")
+        return servers
+
     @model_validator(mode="after")
     def _sasl_has_secrets(self) -> Self:
         if self.security_protocol.startswith("SASL"):
@@ -69,6 +78,13 @@ class Database(BaseModel):
         SecretStr(""), description="postgresql://user:password@host:port/database?sslmode=…"
     )
     ledger_schema: str = Field("ledger", pattern="^[a-z_][a-z0-9_]{0,62}$")
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_of_postgresql(cls, url: SecretStr) -> SecretStr:
+        if url and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("HCP_DATABASE__URL does not begin with postgresql://")
+        return url
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -1,13 +1,16 @@
 """`hcp verify`: is the ledger what the log and the rules say it must be? One snapshot, one question an invariant."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, text
 
 from pipeline.ledger import recount
 from pipeline.ledger.engine import engine
 from pipeline.settings import Settings
+from pipeline.times import shown
 from schemas.topics import Stream
 
 SHOWN = 5
@@ -142,7 +145,7 @@ def verify(settings: Settings) -> list[Finding]:
             snapshot = connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            return list(_findings(snapshot, _parameters(settings)))
+            return list(_findings(snapshot, _parameters(settings), settings.rules.zone))
     finally:
         pool.dispose()
 
@@ -155,12 +158,15 @@ def _parameters(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _findings(connection: Connection, parameters: dict[str, Any]) -> Iterator[Finding]:
+def _findings(connection: Connection, parameters: dict[str, Any], zone: ZoneInfo) -> Iterator[Finding]:
     for check in CHECKS:
         rows = connection.execute(text(check.query), parameters).all()
         if rows:
-            yield Finding(check.name, len(rows), [_said(row._asdict()) for row in rows[:SHOWN]])
+            yield Finding(check.name, len(rows), [_said(row._asdict(), zone) for row in rows[:SHOWN]])
 
 
-def _said(row: dict[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in row.items())
+def _said(row: dict[str, Any], zone: ZoneInfo) -> str:
+    return " ".join(
+        f"{name}={shown(value, zone) if isinstance(value, datetime) else value}"
+        for name, value in row.items()
+    )

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError
 
 from consumers.status import collect
 from pipeline import log
@@ -37,10 +39,10 @@ def recreate(system: System, topic: str, partitions: int) -> None:
         wait_for(lambda: created(admin, topic, partitions), 10, "the topic is there again")
 
 
-def created(admin: log.KafkaAdminClient, topic: str, partitions: int) -> bool:
+def created(admin: KafkaAdminClient, topic: str, partitions: int) -> bool:
     try:
         admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1}})
-    except log.TopicAlreadyExistsError:
+    except TopicAlreadyExistsError:
         return False
     return True
 
