@@ -18,11 +18,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from consumers.report import report
     from consumers.status import collect
 
-    picture = collect(load())
+    settings = load()
+    picture = collect(settings)
     if as_json:
         typer.echo(json.dumps(picture, ensure_ascii=False, indent=2))
     else:
-        Console().print(report(picture))
+        Console().print(report(picture, settings.rules.zone))
     raise typer.Exit(1 if picture["errors"] else 0)
 
 

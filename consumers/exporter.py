@@ -108,9 +108,19 @@ def _of_ledger(picture: Mapping[str, Any]) -> Iterator[Sample]:
     yield metrics.REPAIRS, (), picture["repairs"]
     yield metrics.OUTBOX, (), picture["outbox"]["unsent"]
     yield metrics.OUTBOX_AGE, (), picture["outbox"]["oldest_seconds"]
+    yield metrics.STANDING_STILL, (), len(picture["standing_still"])
+    for row in picture["topics"]:
+        yield metrics.PARTITION_BLOCKED, (row["topic"], str(row["partition"])), _is_blocked(row, picture)
     yield metrics.SHARED_NUMBERS, (), picture["shared_numbers"]["keys"]
     yield metrics.OUTBOX_SET_ASIDE, (), picture["outbox"]["set_aside"]
     yield from _of_components(picture["components"], datetime.fromisoformat(picture["asked_at"]))
+
+
+def _is_blocked(at: Mapping[str, Any], picture: Mapping[str, Any]) -> bool:
+    return any(
+        one["blocked"] and (one["topic"], one["partition"]) == (at["topic"], at["partition"])
+        for one in picture["standing_still"]
+    )
 
 
 def _of_components(components: list[Mapping[str, Any]], asked_at: datetime) -> Iterator[Sample]:

@@ -1,12 +1,15 @@
 """The picture of `consumers.status` for people: tables on a terminal, English with the county's terms."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.times import shown
 from schemas.codes import HandlingMode
 from schemas.tickets import State
 
@@ -40,25 +43,36 @@ Picture = Mapping[str, Any]
 
 
 def summary(picture: Picture) -> RenderableType:
-    """What came through: fates, outcomes, rates, tickets, and what is wrong."""
-    table = _plain_table()
-    for name, words in lines(picture).items():
-        table.add_row(Text(name, "bold"), words)
-    return Group(table, *(Text(f"! {error}", "red") for error in picture.get("errors", [])))
+    """What is wrong, and what came through: fates, outcomes, rates, tickets."""
+    return Group(_troubles(picture), _figures(picture))
 
 
-def report(picture: Picture) -> RenderableType:
-    """Everything that `hcp status` knows."""
+def report(picture: Picture, zone: ZoneInfo) -> RenderableType:
+    """Everything that `hcp status` knows: what is wrong first. Times are shown in `zone`."""
     return Group(
+        _troubles(picture),
         _addresses(picture),
         Text(),
         _topics(picture),
         Text(),
-        summary(picture),
+        _figures(picture),
         Text(),
-        _components(picture),
-        Text(f"as of {picture['asked_at']}", "dim"),
+        _components(picture, zone),
+        Text(f"as of {_at(picture['asked_at'], zone)}", "dim"),
     )
+
+
+def _troubles(picture: Picture) -> RenderableType:
+    errors = [Text(f"! {error}", "red") for error in picture.get("errors", [])]
+    notes = [Text(f"note: {note}", "yellow") for note in picture.get("notes", [])]
+    return Group(*errors, *notes)
+
+
+def _figures(picture: Picture) -> RenderableType:
+    table = _plain_table()
+    for name, words in lines(picture).items():
+        table.add_row(Text(name, "bold"), words)
+    return table
 
 
 def lines(picture: Picture) -> dict[str, str]:
@@ -71,7 +85,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         yield topic, _counts(fates)
     yield (
         "to fold",
-        f"{lag:,} records" if (lag := sum(topic["lag"] or 0 for topic in picture["topics"])) else "",
+        f"{lag:,} records" if (lag := sum(topic["lag"] or 0 for topic in picture.get("topics", []))) else "",
     )
     for key, name in (
         ("reviews", "reviews 评价"),
@@ -154,13 +168,16 @@ def _topics(picture: Picture) -> Table:
     return table
 
 
-def _components(picture: Picture) -> Table:
+def _components(picture: Picture, zone: ZoneInfo) -> Table:
     table = Table(
         *("component", "state", "last beat", "starts", "runs since", "last error"), box=None, pad_edge=False
     )
     for row in picture.get("components", []):
-        last = f"{row['last_error_at']} {row['last_error']}" if row["last_error"] else "none"
-        table.add_row(
-            row["name"], row["state"], row["at"], f"{row['starts']:,}", row["started_at"] or "–", last
-        )
+        last = f"{_at(row['last_error_at'], zone)} {row['last_error']}" if row["last_error"] else "none"
+        since = _at(row["started_at"], zone) if row["started_at"] else "–"
+        table.add_row(row["name"], row["state"], _at(row["at"], zone), f"{row['starts']:,}", since, last)
     return table
+
+
+def _at(stamp: str, zone: ZoneInfo) -> str:
+    return shown(datetime.fromisoformat(stamp), zone)

@@ -1,27 +1,33 @@
-"""`hcp status`: one picture of log and ledger, as a JSON object; what cannot be reached is said in `errors`."""
+"""`hcp status`: one picture of log and ledger, as a JSON object; what is wrong or cannot be reached is said first, in `errors`."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import psycopg2
 from kafka.errors import KafkaError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
 
 from consumers.crashes import crash_loops
 from consumers.kept import Kept
+from consumers.question import DEADLINE_SECONDS, Question
 from pipeline.ledger.engine import engine
 from pipeline.ledger.figures import Dear, Figures, Row, dear, figures
 from pipeline.ledger.rate import Rate
 from pipeline.ledger.shared_numbers import SharedNumber
+from pipeline.ledger.standing import Still, standing
 from pipeline.ledger.verify import OUTBOX_SECONDS
-from pipeline.log import Watermark, watermarks
+from pipeline.log import Watermark, admin, marks, missing_topics
 from pipeline.privacy import mask
 from pipeline.settings import Settings
+from pipeline.times import shown
+from schemas.topics import INPUTS
 
 SILENT = timedelta(seconds=30)
 """A component beats every 5 s; a long batch may keep it from that for a while."""
@@ -34,22 +40,32 @@ class Status:
         self._settings = settings
         self._pool: Engine | None = None
         self._dear = Kept(self._ask_dear, clock)
+        self._ledger = Question("the database", self.figures, self._connect)
+        self._log = Question("Kafka", self._read_log)
 
     def collect(self) -> dict[str, Any]:
-        """The picture of this moment. Blocks; raises nothing for a server that is away."""
-        errors: list[str] = []
-        log = self._log(errors)
-        ledger = self._ledger(errors)
+        """The picture of this moment, `errors` first. Raises nothing.
+
+        Blocks for 5 s at most if a server is away; for longer only while PostgreSQL answers and has much to count.
+        """
+        self._log.put()
+        self._ledger.put()
+        ledger, log = self._ledger.answer(), self._log.answer()
+        errors = [answer.error for answer in (log, ledger) if answer.error]
+        known = ledger.value
+        marks, missing = log.value or ([], [])
         picture: dict[str, Any] = {
-            "asked_at": (ledger.asked_at if ledger else datetime.now(UTC)).isoformat(timespec="seconds"),
+            "asked_at": (known.asked_at if known else datetime.now(UTC)).isoformat(timespec="seconds"),
             "addresses": addresses(self._settings),
-            "topics": _topics(log, ledger.positions if ledger else None),
+            "topics": _topics(marks, known.positions if known else None),
         }
-        if ledger:
-            picture |= _picture(ledger)
-            errors += _troubles(ledger)
-            errors += crash_loops(ledger.components, ledger.asked_at, self._settings.stack.data_dir / "log")
-        return picture | {"errors": errors}
+        if known:
+            still = self._standing(known, marks)
+            picture |= _picture(known) | {"standing_still": [one._asdict() for one in still]}
+            errors += _troubles(known, still, self._settings.rules.zone)
+            errors += crash_loops(known.components, known.asked_at, self._settings.stack.data_dir / "log")
+        errors += [f"the topic {topic} does not exist: make it with `hcp topics`" for topic in missing]
+        return {"errors": errors, "notes": _uneven(marks)} | picture
 
     def close(self) -> None:
         """Give the connections back."""
@@ -66,25 +82,27 @@ class Status:
         with self._snapshot() as connection:
             return dear(connection)
 
+    def _standing(self, known: Figures, marks: list[Watermark]) -> list[Still]:
+        """Those that stand still; what only the log could say, not while it does not answer."""
+        try:
+            return standing(self._settings.kafka, marks, known.positions, known.blocked, known.asked_at)
+        except KafkaError:
+            return standing(self._settings.kafka, [], known.positions, known.blocked, known.asked_at)
+
+    def _connect(self) -> None:
+        psycopg2.connect(self._settings.database.url.get_secret_value(), connect_timeout=2).close()
+
+    def _read_log(self) -> tuple[list[Watermark], list[str]]:
+        """The input topics' partitions, and which of the four topics do not exist."""
+        kafka = self._settings.kafka
+        with admin(kafka, DEADLINE_SECONDS) as client:
+            return marks(client, [kafka.topic(stream) for stream in INPUTS]), missing_topics(client, kafka)
+
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
         self._pool = self._pool or engine(self._settings.database, "status")
         with self._pool.connect() as connection:
             yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-
-    def _ledger(self, errors: list[str]) -> Figures | None:
-        try:
-            return self.figures()
-        except DBAPIError as error:
-            errors.append(f"the database does not answer: {_first_line(error.orig)}")
-            return None
-
-    def _log(self, errors: list[str]) -> list[Watermark]:
-        try:
-            return watermarks(self._settings.kafka)
-        except KafkaError as error:
-            errors.append(f"Kafka does not answer: {_first_line(error)}")
-            return []
 
 
 def collect(settings: Settings) -> dict[str, Any]:
@@ -190,7 +208,16 @@ def _component(row: Row) -> dict[str, Any]:
     }
 
 
-def _troubles(f: Figures) -> list[str]:
+def _uneven(marks: list[Watermark]) -> list[str]:
+    """That the input topics have different numbers of partitions: correct, but cases and reviews wait for each other more."""
+    counts = Counter(mark.topic for mark in marks)
+    if len(set(counts.values())) < 2:
+        return []
+    said = " and ".join(f"{topic} has {n}" for topic, n in sorted(counts.items()))
+    return [f"the input topics differ in partitions: {said}. All are read; give both the same number"]
+
+
+def _troubles(f: Figures, still: list[Still], zone: ZoneInfo) -> list[str]:
     """What a person must look at now; an error that is over stands in `components` only."""
     lost = [
         f"{gap['topic']}[{gap['partition']}]: retention deleted the records {gap['from_offset']} to {gap['to_offset'] - 1}"
@@ -200,11 +227,12 @@ def _troubles(f: Figures) -> list[str]:
     running = [row for row in f.components if row["state"] != "stopped"]
     blocked = [f"{row['name']}: {row['error']}" for row in running if row["state"] == "blocked"]
     silent = [
-        f"{row['name']} has said nothing since {row['at']:%Y-%m-%d %H:%M:%S %Z}: see its log"
+        f"{row['name']} has said nothing since {shown(row['at'], zone)}: see its log"
         for row in running
         if f.asked_at - row["at"] > SILENT
     ]
-    return lost + blocked + silent + list(_outbox_troubles(f))
+    stand = [one.sentence for one in still if not any(one.sentence in words for words in blocked)]
+    return lost + blocked + stand + silent + list(_outbox_troubles(f))
 
 
 def _outbox_troubles(f: Figures) -> Iterator[str]:
@@ -218,7 +246,3 @@ def _outbox_troubles(f: Figures) -> Iterator[str]:
             f"{f.outbox_set_aside} rows of the outbox are set aside, Kafka refuses them: `hcp outbox list` says why,"
             " `hcp outbox retry` sends them again"
         )
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -37,17 +37,27 @@ def _setting(place: tuple[int | str, ...], message: str) -> str:
 
 
 def _of_servers(error: BaseException) -> str | None:
+    import psycopg2
     from kafka.errors import KafkaError
-    from sqlalchemy.exc import OperationalError
+    from psycopg2 import errorcodes
+    from sqlalchemy.exc import DBAPIError
 
     from pipeline.ledger.failures import Stop
 
-    match error:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    match cause:
         case Stop():
             return str(error)
         case KafkaError():
             return f"Kafka (HCP_KAFKA__BOOTSTRAP_SERVERS) does not do what it is asked: {error}; is it up? see `hcp status`"
-        case OperationalError():
-            return f"the database (HCP_DATABASE__URL) does not answer: {str(error.orig).strip()}; is it up? see `hcp status`"
+        case psycopg2.OperationalError():
+            said = str(cause).strip().partition("\n")[0]
+            return f"the database (HCP_DATABASE__URL) does not answer: {said}; is it up? see `hcp status`"
+        case psycopg2.ProgrammingError() if cause.pgcode in {
+            errorcodes.UNDEFINED_TABLE,
+            errorcodes.UNDEFINED_COLUMN,
+            errorcodes.INVALID_SCHEMA_NAME,
+        }:
+            return "the database (HCP_DATABASE__URL) has no schema of this version: run `hcp migrate`"
         case _:
             return None

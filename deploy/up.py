@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,11 +137,13 @@ class Up:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self) -> dict[str, Any]:
-        """The picture of this moment, shown."""
-        picture = await asyncio.to_thread(self.status.collect)
-        self.view.picture = picture
-        return picture
+    async def _look(self) -> Mapping[str, Any]:
+        """The picture of this moment, shown. Blocks for 5 s at most while a server is away."""
+        try:
+            self.view.picture = await asyncio.to_thread(self.status.collect)
+        except Exception as error:  # noqa: BLE001  no view may end the supervisor
+            self.view.fail(error)
+        return self.view.picture
 
     def _played(self, began: float) -> bool:
         player = self.stack.player

@@ -16,6 +16,7 @@ from consumers.report import lines, summary
 from deploy.keeper import Keeper, State
 from deploy.progress import Progress, progress
 from deploy.stack import Stack
+from pipeline import times
 
 LINE_SECONDS = 5.0
 COLOURS = {
@@ -35,7 +36,24 @@ class View:
         self.picture: Mapping[str, Any] = {}
 
     def __rich__(self) -> RenderableType:
-        """The whole picture, as it is now."""
+        """The whole picture, as it is now; a defect of this view is a line in it."""
+        try:
+            return self._whole()
+        except Exception as error:  # noqa: BLE001  no view may end the supervisor
+            return Text(f"! {_defect(error)}", "red")
+
+    def line(self) -> str:
+        """The same in one line of plain text."""
+        try:
+            return self._line()
+        except Exception as error:  # noqa: BLE001  no view may end the supervisor
+            return f"! {_defect(error)}"
+
+    def fail(self, error: Exception) -> None:
+        """There is no picture of this moment, because of this error."""
+        self.picture = {"errors": [_defect(error)], "notes": [], "topics": []}
+
+    def _whole(self) -> RenderableType:
         return Group(
             self._processes(),
             self._places(),
@@ -44,8 +62,7 @@ class View:
             summary(self.picture) if self.picture else Text(),
         )
 
-    def line(self) -> str:
-        """The same in one line of plain text."""
+    def _line(self) -> str:
         states = " ".join(_brief(keeper) for keeper in self.stack.supervisor.keepers)
         played = self._progress()
         came = [f"{name}: {words}" for name, words in lines(self.picture).items()] if self.picture else []
@@ -54,6 +71,7 @@ class View:
                 states,
                 *([f"played {played.done:,} of {played.total:,}: {played.note}"] if played else []),
                 *came,
+                *(f"! {error}" for error in self.picture.get("errors", [])),
             ]
         )
 
@@ -103,6 +121,10 @@ class View:
         return row
 
 
+def _defect(error: Exception) -> str:
+    return f"this view has a defect, what it shows goes on: {type(error).__name__}: {error}"
+
+
 def _brief(keeper: Keeper) -> str:
     state = "" if keeper.state is State.RUNNING else f":{keeper.state}"
     restarts = f"(restarts={keeper.restarts})" if keeper.restarts else ""
@@ -139,7 +161,7 @@ async def _lines(view: View, console: Console) -> None:
         if (line := view.line()) != last:
             last = line
             console.print(
-                f"{datetime.now().astimezone():%H:%M:%S} {line}",
+                f"{times.shown(datetime.now(UTC), view.stack.settings.rules.zone)} {line}",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,

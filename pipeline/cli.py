@@ -69,8 +69,7 @@ def list_positions() -> None:
     """Each topic and partition: the log's start and end, the ledger's position, the topic ids of both."""
     from pipeline.ledger.adopting import survey
 
-    for line in survey(load()):
-        typer.echo(str(line))
+    typer.echo(str(survey(load())))
 
 
 @positions.command()

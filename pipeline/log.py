@@ -1,20 +1,24 @@
 """The log: Apache Kafka seen through kafka-python. Topics, their ends, and how clients connect."""
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic, OffsetSpec
+from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.protocol.consumer.offsets import IsolationLevel
 
 from pipeline.settings import Kafka, NotConfiguredError
 from schemas.topics import INPUTS, Stream
 
 ONE_PARTITION = frozenset({Stream.DEAD_LETTER})
 ABANDON_SECONDS = 5
+CONNECT_SECONDS = 5.0
+TRIES = 5
+"""A topic that is deleted between two questions is left out at the next try."""
 
 
 class Watermark(NamedTuple):
@@ -49,11 +53,12 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
 
 
 def producer(kafka: Kafka, **options: Any) -> KafkaProducer:
-    """A producer as the design demands: acknowledged by all, idempotent, lz4, murmur2. Connects (blocks; raises KafkaError).
+    """A producer as the design demands: acknowledged by all, idempotent, lz4, murmur2.
 
-    `options`: settings of KafkaProducer that replace these.
+    Connects: blocks for 5 s at most, then raises a KafkaError. `options`: settings of KafkaProducer that replace these.
     """
     usual = {
+        "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
         "acks": "all",
         "enable_idempotence": True,
         "compression_type": "lz4",
@@ -79,10 +84,22 @@ def abandon(producer: KafkaProducer) -> None:
         producer.close(ABANDON_SECONDS)
 
 
+class _Admin(KafkaAdminClient):  # type: ignore[misc]  # kafka-python is seen as untyped
+    """Closes its sockets and ends its thread also when it cannot connect."""
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except KafkaError:
+            self._closed = False
+            self.close()
+            raise
+
+
 @contextmanager
-def admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
-    """An admin client, closed at the end. Connects (blocks)."""
-    client = KafkaAdminClient(**client_options(kafka))
+def admin(kafka: Kafka, seconds: float = CONNECT_SECONDS) -> Iterator[KafkaAdminClient]:
+    """An admin client, closed at the end. Connects: blocks for `seconds` at most, then raises a KafkaError."""
+    client = _Admin(**client_options(kafka), bootstrap_timeout_ms=int(seconds * 1000))
     try:
         yield client
     finally:
@@ -90,21 +107,29 @@ def admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
 
 
 def declare_topics(kafka: Kafka) -> list[str]:
-    """Create those of the four topics that are missing; returns their names. Blocks.
+    """Create those of the four topics that are missing; returns their names. Blocks until brokers know them.
 
     LogAppendTime: a backfill carries times of last year, and retention by the sender's time would delete it as it arrives.
     """
     with admin(kafka) as client:
-        there = set(client.list_topics())
-        missing = [stream for stream in Stream if kafka.topic(stream) not in there]
         created = []
-        for stream in missing:
+        for stream in _missing(client, kafka):
             try:
-                client.create_topics([_new_topic(kafka, stream)])
+                client.create_topics([_new_topic(kafka, stream)], wait_for_metadata=True)
             except TopicAlreadyExistsError:
                 continue  # another of us was faster
             created.append(kafka.topic(stream))
         return created
+
+
+def missing_topics(client: KafkaAdminClient, kafka: Kafka) -> list[str]:
+    """The names of those of the four topics that do not exist. Blocks."""
+    return [kafka.topic(stream) for stream in _missing(client, kafka)]
+
+
+def _missing(client: KafkaAdminClient, kafka: Kafka) -> list[Stream]:
+    there = set(client.list_topics())
+    return [stream for stream in Stream if kafka.topic(stream) not in there]
 
 
 def _new_topic(kafka: Kafka, stream: Stream) -> NewTopic:
@@ -128,37 +153,61 @@ def older_than(
     No record is read for it: one of them may be what nobody can read.
     """
     since = round((datetime.now(UTC) - age).timestamp() * 1000)
-    consumer = KafkaConsumer(**client_options(kafka), enable_auto_commit=False)
-    try:
-        younger = consumer.offsets_for_times({TopicPartition(*at): since for at in positions})
-    finally:
-        consumer.close()
+    with admin(kafka) as client:
+        younger = _offsets(client, [TopicPartition(*at) for at in positions], since)
     return {
-        (tp.topic, tp.partition) for tp, found in younger.items() if not found or found.offset > positions[tp]
+        (tp.topic, tp.partition) for tp, offset in younger.items() if not 0 <= offset <= positions[tuple(tp)]
     }
 
 
 def watermarks(kafka: Kafka, streams: Iterable[Stream] = INPUTS) -> list[Watermark]:
-    """Begin, end and topic id of each partition of these topics; topics that do not exist are left out. Blocks.
+    """Start, end and topic id of each partition of these topics; topics that do not exist are left out. Blocks."""
+    with admin(kafka) as client:
+        return marks(client, [kafka.topic(stream) for stream in streams])
+
+
+def marks(client: KafkaAdminClient, topics: Sequence[str]) -> list[Watermark]:
+    """The same through this client, for topics by their names. Raises KafkaError.
 
     The end is the last stable offset: records of open transactions do not exist yet.
     """
-    names = [kafka.topic(stream) for stream in streams]
-    with admin(kafka) as client:
-        described = [topic for topic in client.describe_topics(names) if not topic["error_code"]]
-    ids = {
+    for _ in range(TRIES):
+        ids = _topic_ids(client, topics)
+        with suppress(UnknownTopicOrPartitionError):
+            starts, ends = (_offsets(client, ids, spec) for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST))
+            return [
+                Watermark(tp.topic, tp.partition, topic_id, starts[tp], ends[tp])
+                for tp, topic_id in sorted(ids.items())
+            ]
+    raise UnknownTopicOrPartitionError(f"the partitions of {' and '.join(topics)} change all the time")
+
+
+def _topic_ids(client: KafkaAdminClient, topics: Sequence[str]) -> dict[TopicPartition, str]:
+    return {
         TopicPartition(topic["name"], part["partition_index"]): str(topic["topic_id"])
-        for topic in described
+        for topic in client.describe_topics(topics)
+        if not topic["error_code"]
         for part in topic["partitions"]
     }
-    consumer = KafkaConsumer(
-        **client_options(kafka), isolation_level="read_committed", enable_auto_commit=False
-    )
-    try:
-        starts, ends = consumer.beginning_offsets(list(ids)), consumer.end_offsets(list(ids))
-    finally:
-        consumer.close()
-    return [
-        Watermark(tp.topic, tp.partition, topic_id, starts[tp], ends[tp])
-        for tp, topic_id in sorted(ids.items())
-    ]
+
+
+def _offsets(
+    client: KafkaAdminClient, partitions: Iterable[TopicPartition], spec: OffsetSpec | int
+) -> dict[TopicPartition, int]:
+    found = client.list_partition_offsets(dict.fromkeys(partitions, spec), IsolationLevel.READ_COMMITTED)
+    return {tp: at.offset for tp, at in found.items()}
+
+
+def unassigned(kafka: Kafka, group: str, streams: Iterable[Stream] = INPUTS) -> set[tuple[str, int]]:
+    """Partitions of these topics that no member of this consumer group reads; none while the group rebalances. Blocks."""
+    with admin(kafka) as client:
+        found = client.describe_groups([group])[group]
+        there = {tuple(tp) for tp in _topic_ids(client, [kafka.topic(stream) for stream in streams])}
+    if found["group_state"] != "Stable":
+        return set()
+    return there - {
+        (topic["topic"], partition)
+        for member in found["members"]
+        for topic in member["member_assignment"]["assigned_partitions"]
+        for partition in topic["partitions"]
+    }

@@ -12,7 +12,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from pipeline.settings import Seal
+from pipeline.settings import NotConfiguredError, Seal
 from schemas.events import Reviewer
 from schemas.phone import phone
 
@@ -24,12 +24,13 @@ class CannotOpen(ValueError):
 
 
 class Sealer:
-    """Seals with the current key, opens with any. ValueError if the settings hold no key."""
+    """Seals with the current key, opens with any. NotConfiguredError if the settings hold no key."""
 
     def __init__(self, seal: Seal) -> None:
         if not seal.current:
-            raise ValueError(
-                "no sealing key: set HCP_SEAL__CURRENT and HCP_SEAL__KEYS (32 random bytes in base64)"
+            raise NotConfiguredError(
+                "no sealing key: set HCP_SEAL__CURRENT and HCP_SEAL__KEYS (32 random bytes in base64), or run this in the"
+                " folder where `hcp up` has been started"
             )
         self._seal = seal
 

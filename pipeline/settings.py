@@ -46,6 +46,15 @@ class Kafka(BaseModel):
         """The full name of the topic that carries this."""
         return self.topic_prefix + stream.value
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _servers_are_addresses(cls, servers: str) -> str:
+        for server in filter(None, servers.split(",")):
+            host, colon, port = server.strip().rpartition(":")
+            if colon and not (host and port.isdecimal()):
+                raise ValueError(f"HCP_KAFKA__BOOTSTRAP_SERVERS: {server!r} is not host:port")
+        return servers
+
     @model_validator(mode="after")
     def _sasl_has_secrets(self) -> Self:
         if self.security_protocol.startswith("SASL"):
@@ -70,6 +79,13 @@ class Database(BaseModel):
     )
     ledger_schema: str = Field("ledger", pattern="^[a-z_][a-z0-9_]{0,62}$")
 
+    @field_validator("url")
+    @classmethod
+    def _url_is_of_postgresql(cls, url: SecretStr) -> SecretStr:
+        if url and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("HCP_DATABASE__URL does not begin with postgresql://")
+        return url
+
     @property
     def sqlalchemy_url(self) -> str:
         """The URL with the driver named. NotConfiguredError if none is set."""
@@ -92,6 +108,20 @@ class Rules(BaseModel):
     rectify_working_days: int = Field(5, ge=1)
     review_rate_target: float = Field(0.95, gt=0, le=1)
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The county's time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):  # what zoneinfo raises for names of other forms
+            raise ValueError(f"{name!r} is no time zone, such as Asia/Shanghai") from None
+        return name
+
     def policy(self) -> Policy:
         """The same for the rules."""
         return Policy(
@@ -99,7 +129,7 @@ class Rules(BaseModel):
             collection_limit=timedelta(hours=self.collection_hours),
             contact_working_days=self.contact_working_days,
             rectify_working_days=self.rectify_working_days,
-            zone=ZoneInfo(self.time_zone),
+            zone=self.zone,
         )
 
 
@@ -173,7 +203,9 @@ class Worker(BaseModel):
     batch_records: int = Field(20_000, ge=1, description="records folded in one transaction, at most about")
     metrics_port: Port = Field(0, description="0: no metrics endpoint of the worker's own")
     watch_seconds: float = Field(
-        30, gt=0, description="how often positions and topic ids are checked without a record"
+        10,
+        gt=0,
+        description="how often positions, topic ids and the sharing of partitions are checked without a record",
     )
     sweep_seconds: float = Field(60, gt=0)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from pipeline.ledger import device_list, inspection
+from pipeline.ledger.blockades import STANDING
 from pipeline.ledger.coverage import CHANNEL_DAYS, coverage
 from pipeline.ledger.dead_letters import count_open
 from pipeline.ledger.rate import Rate
@@ -59,6 +60,7 @@ class Figures(NamedTuple):
     dead_letters: dict[str, int]
     dead_letters_open: int
     gaps: list[Row]
+    blocked: list[Row]
     repairs: int
     outbox_unsent: int
     outbox_oldest_seconds: float
@@ -132,6 +134,7 @@ def figures(connection: Connection, settings: Settings, known: Dear | None = Non
         _rows(
             connection, "select topic, partition, from_offset, to_offset, found_at from log_gap order by 5"
         ),
+        _rows(connection, STANDING),
         connection.scalar(text("select count(*) from repair")) or 0,
         unsent,
         float(oldest),

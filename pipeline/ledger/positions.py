@@ -52,6 +52,16 @@ def read(
     return {(row[0], row[1]): Position(*row) for row in cursor.fetchall()}
 
 
+def read_all(cursor: Cursor, topics: Collection[str]) -> dict[TopicPartition, Position]:
+    """Every position of these topics that is not retired."""
+    cursor.execute(
+        "select topic, partition, topic_id, next_offset from stream_position"
+        " where retired_at is null and topic = any(%s) order by topic, partition",
+        [list(topics)],
+    )
+    return {(row[0], row[1]): Position(*row) for row in cursor.fetchall()}
+
+
 def lock(cursor: Cursor, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
     """Lock and read these positions, in key order. Blocks while another transaction holds one."""
     return read(cursor, partitions, f"{_SELECT} for update")
@@ -150,8 +160,13 @@ def adopt(cursor: Cursor, log: Watermark) -> None:
         if position.next_offset <= log.end:
             return
         _set_apart(cursor, position)
+    retire(cursor, log.topic, log.partition)
+    _begin(cursor, log)
+
+
+def retire(cursor: Cursor, topic: str, partition: int) -> None:
+    """Set aside the position in a log that is gone: its counts stay, nobody waits for it."""
     cursor.execute(
         "update stream_position set retired_at = now() where topic = %s and partition = %s and retired_at is null",
-        [log.topic, log.partition],
+        [topic, partition],
     )
-    _begin(cursor, log)

@@ -1,17 +1,21 @@
 """`hcp verify`: is the ledger what the log and the rules say it must be? One snapshot, one question an invariant."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from kafka.errors import KafkaError
 from sqlalchemy import Connection, text
 
 from pipeline.ledger import recount
+from pipeline.ledger.blockades import STANDING
 from pipeline.ledger.crowds import survey
 from pipeline.ledger.engine import engine
 from pipeline.ledger.standing import standing
 from pipeline.log import watermarks
 from pipeline.settings import Settings
+from pipeline.times import shown
 from schemas.topics import Stream
 
 SHOWN = 5
@@ -42,6 +46,7 @@ class Check(NamedTuple):
 
 _KEY = "case_no || '/' || service_no as service"
 
+_STANDING = ("select * from stream_position where retired_at is null", STANDING, "select now()")
 CHECKS = (
     Check(
         "fates do not add up to the records read",
@@ -165,7 +170,11 @@ def still(settings: Settings) -> list[Finding]:
     pool = engine(settings.database, "verify", pool_size=1)
     try:
         with pool.connect() as connection:
-            found = standing(connection, settings.kafka, watermarks(settings.kafka))
+            marks, kafka = watermarks(settings.kafka), settings.kafka
+            positions, blocked, now = (
+                connection.execute(text(query)).mappings().all() for query in _STANDING
+            )
+            found = standing(kafka, marks, positions, blocked, now[0]["now"])
     except KafkaError as error:
         return [Finding("positions cannot be compared with the log, which does not answer", 1, [str(error)])]
     finally:
@@ -185,7 +194,7 @@ def verify(settings: Settings) -> list[Finding]:
             snapshot = connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            return list(_findings(snapshot, _parameters(settings)))
+            return list(_findings(snapshot, _parameters(settings), settings.rules.zone))
     finally:
         pool.dispose()
 
@@ -198,12 +207,15 @@ def _parameters(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _findings(connection: Connection, parameters: dict[str, Any]) -> Iterator[Finding]:
+def _findings(connection: Connection, parameters: dict[str, Any], zone: ZoneInfo) -> Iterator[Finding]:
     for check in CHECKS:
         rows = connection.execute(text(check.query), parameters).all()
         if rows:
-            yield Finding(check.name, len(rows), [_said(row._asdict()) for row in rows[:SHOWN]])
+            yield Finding(check.name, len(rows), [_said(row._asdict(), zone) for row in rows[:SHOWN]])
 
 
-def _said(row: dict[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in row.items())
+def _said(row: dict[str, Any], zone: ZoneInfo) -> str:
+    return " ".join(
+        f"{name}={shown(value, zone) if isinstance(value, datetime) else value}"
+        for name, value in row.items()
+    )

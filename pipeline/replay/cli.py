@@ -80,8 +80,9 @@ def list_replays() -> None:
     from pipeline.replay.report import listing
     from pipeline.replay.run import opened
 
-    with opened(load()) as pool, pool.connect() as connection:
-        Console().print(listing(every(connection)))
+    settings = load()
+    with opened(settings) as pool, pool.connect() as connection:
+        Console().print(listing(every(connection), settings.rules.zone))
 
 
 @app.command()

@@ -67,9 +67,7 @@ def find(connection: Connection, schema: str) -> Replay:
         raise Stop(f"there is no replay {schema}: see `hcp replay list`")
     found = Replay(**row)
     if found.state in {"accepted", "dropped"}:
-        raise Stop(
-            f"the replay {schema} was {found.state} by {found.ended_by} on {found.ended_at:%Y-%m-%d %H:%M}"
-        )
+        raise Stop(f"the replay {schema} was {found.state} by {found.ended_by}: see `hcp replay list`")
     return found
 
 

@@ -1,6 +1,7 @@
 """A diff and the register for people: tables on a terminal."""
 
 from collections.abc import Iterable
+from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -8,12 +9,13 @@ from rich.text import Text
 
 from pipeline.replay.diff import Diff, Difference, Number
 from pipeline.replay.register import Replay
+from pipeline.times import shown
 
 
 def report(diff: Diff, *, everything: bool) -> RenderableType:
     """The differences, then (`everything`) the county's numbers that are the same, then one sentence."""
-    shown = [*diff.differences, *(diff.same if everything else [])]
-    parts: list[RenderableType] = [_table(shown)] if shown else []
+    rows = [*diff.differences, *(diff.same if everything else [])]
+    parts: list[RenderableType] = [_table(rows)] if rows else []
     if diff.behind:
         parts.append(Text(f"the replay has read {diff.behind:,} records less than the live ledger"))
     return Group(*parts, Text(sentence(diff)))
@@ -26,15 +28,15 @@ def sentence(diff: Diff) -> str:
     return f"{len(diff.differences):,} of {diff.numbers:,} published numbers differ"
 
 
-def listing(replays: Iterable[Replay]) -> RenderableType:
-    """The register, the newest first."""
+def listing(replays: Iterable[Replay], zone: ZoneInfo) -> RenderableType:
+    """The register, the newest first; times are shown in `zone`."""
     table = Table(box=None)
     for column in ("schema", "source", "limits", "state", "begun", "ended", "why", "ledger before"):
         table.add_column(column, no_wrap=column in {"schema", "ledger before"}, overflow="fold")
     for one in replays:
-        ended = f"{one.ended_at:%Y-%m-%d %H:%M} {one.ended_by}" if one.ended_at else ""
+        ended = f"{shown(one.ended_at, zone)} {one.ended_by}" if one.ended_at else ""
         limits = " ".join([*(f"from {at}" for at in one.since), *(f"to {at}" for at in one.until)])
-        begun = f"{one.begun_at:%Y-%m-%d %H:%M} {one.begun_by}"
+        begun = f"{shown(one.begun_at, zone)} {one.begun_by}"
         table.add_row(
             *map(Text, (one.schema, one.source, limits, one.state, begun, ended, one.why, one.kept_as))
         )

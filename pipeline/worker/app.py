@@ -93,7 +93,7 @@ class Worker:
             components.count_start(connection, self.name)
         self.folder = Folder(settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number)
         self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records, self.name)
-        self.watch = Watch(self.ledger, settings.kafka, self.folding)
+        self.watch = Watch(self.ledger, settings.kafka, settings.worker.group, self.folding)
         self.relays = [Relay(self.ledger, settings.kafka, stream) for stream in TOLD]
         self.fatal: BaseException | None = None
         self._stopping = threading.Event()
@@ -159,6 +159,9 @@ class Worker:
             log.warning("reader_astray", extra={"seeks": again})
             self.folding.expect(again)
             await self._seek(again)
+        if unread := await self.watch.unread():
+            log.warning("partitions_unread", extra={"partitions": sorted(unread)})
+            await self.app.consumer.rejoin()
 
     async def _sweep(self) -> None:
         turn = 0

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -83,6 +85,26 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         return consumer
+
+    async def rejoin(self) -> None:
+        """Have the group's partitions shared out anew, by what the log has now: done if this worker leads the group."""
+        await self.call_thread(self._rejoin)
+
+    async def _rejoin(self) -> None:
+        consumer = self._ensure_consumer()
+        await consumer._client.force_metadata_update()
+        consumer._coordinator.request_rejoin()
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """As Faust's, which stops the worker for any error, such as that of a topic just deleted: no position depends on it."""
+        try:
+            await self._ensure_consumer().commit(
+                {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
+            )
+        except (KafkaError, IllegalStateError) as error:
+            self.log.warning("commit_failed: %r", error)
+            return False
+        return True
 
     async def _fetch_records(
         self,
@@ -159,6 +181,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is seen as untyp
 
     def _new_consumer_thread(self) -> Thread:
         return Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def rejoin(self) -> None:
+        """Have the group's partitions shared out anew. Returns at once."""
+        await self._thread.rejoin()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek to the ledger's positions; Faust calls this after each rebalance."""

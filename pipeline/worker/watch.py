@@ -1,7 +1,7 @@
 """The watch: compares log, ledger and reader without waiting for a record.
 
-A database restored on a quiet Sunday, a lost batch with nothing behind it, a head cut by retention, a topic made anew:
-each is noticed within `watch_seconds`.
+A database restored on a quiet Sunday, a lost batch with nothing behind it, a head cut by retention, a topic made anew,
+partitions that were added: each is noticed within `watch_seconds`.
 """
 
 import asyncio
@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 class Watch:
     """Knows the ledger's positions and the log's ends. `made_anew` holds the topics that nothing is folded of."""
 
-    def __init__(self, ledger: Engine, kafka: Kafka, folding: Folding) -> None:
+    def __init__(self, ledger: Engine, kafka: Kafka, group: str, folding: Folding) -> None:
         self._ledger = ledger
         self._kafka = kafka
+        self._group = group
         self._folding = folding
         self.made_anew: list[MadeAnew] = []
 
@@ -54,6 +55,10 @@ class Watch:
             return {}  # another worker has the partition by now: it begins where the ledger stands
         moving = starts.keys() - self._folding.not_read()
         return {at: starts[at] for at in moving if stand[at] is not None and stand[at] != starts[at]}
+
+    async def unread(self) -> set[TopicPartition]:
+        """Partitions of the log that no worker reads: added or made again, and the group's leader does not know."""
+        return await asyncio.to_thread(kafka_log.unassigned, self._kafka, self._group)
 
     def _reconcile(self, partitions: set[TopicPartition]) -> tuple[dict[TopicPartition, int], list[MadeAnew]]:
         with transaction(self._ledger) as cursor:

@@ -4,8 +4,11 @@ import json
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
+
+from pipeline.times import shown
 
 if TYPE_CHECKING:
     from producers.devices.device import Device
@@ -57,12 +60,15 @@ def add(
 @app.command("list")
 def list_devices(as_json: AsJson = False) -> None:
     """Every device: its channels, its place, its keys and until when they hold. No secrets."""
+    from pipeline.settings import load
+
     devices = _office().devices()
     if as_json:
         typer.echo(json.dumps([_document(device) for device in devices], ensure_ascii=False, indent=2))
         return
+    zone = load().rules.zone
     for device in devices:
-        typer.echo("  ".join(_words(device)))
+        typer.echo("  ".join(_words(device, zone)))
     if not devices:
         typer.echo("no device yet: hcp device add")
 
@@ -137,19 +143,18 @@ def _link(key: "NewKey", device: "Device") -> str:
     return link(load().gateway.url, device.window_code, key)
 
 
-def _words(device: "Device") -> Iterator[str]:
+def _words(device: "Device", zone: ZoneInfo) -> Iterator[str]:
     yield device.device_id
     yield device.kind
     yield ",".join(device.channels) or "cases only"
     yield "/".join(code or "*" for code in (device.dept_code, device.hall_code, device.window_code))
     yield " ".join(
-        key.key_id + (f" until {key.not_after:%Y-%m-%d %H:%M %Z}" if key.not_after else "")
-        for key in device.keys
+        key.key_id + (f" until {shown(key.not_after, zone)}" if key.not_after else "") for key in device.keys
     )
     if device.placeholders:
         yield f"placeholders {' '.join(device.placeholders)}"
     if device.revoked_at:
-        yield f"revoked {device.revoked_at:%Y-%m-%d %H:%M %Z}"
+        yield f"revoked {shown(device.revoked_at, zone)}"
     if device.name:
         yield device.name
 

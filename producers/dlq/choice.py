@@ -17,7 +17,7 @@ def named(connection: Connection, words: Sequence[str]) -> list[Name]:
 
 
 def wanted(
-    reasons: Sequence[str], since: str | None, until: str | None, states: Sequence[State], zone: str
+    reasons: Sequence[str], since: str | None, until: str | None, states: Sequence[State], zone: ZoneInfo
 ) -> Filter:
     """A filter in a person's words; a time without an offset is one of `zone`. Raises DeadLetterError."""
     for reason in reasons:
@@ -55,11 +55,11 @@ def _named(connection: Connection, word: str) -> Name:
     return found[0]
 
 
-def _time(option: str, words: str | None, zone: str) -> datetime | None:
+def _time(option: str, words: str | None, zone: ZoneInfo) -> datetime | None:
     if words is None:
         return None
     try:
         at = datetime.fromisoformat(words)
     except ValueError:
         raise DeadLetterError(f"{option} {words}: a day (2026-11-23) or a time (2026-11-23T08:30)") from None
-    return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))
+    return at if at.tzinfo else at.replace(tzinfo=zone)

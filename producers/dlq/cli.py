@@ -39,7 +39,7 @@ def list_letters(
     from producers.dlq.choice import wanted
 
     settings = load()
-    zone = settings.rules.time_zone
+    zone = settings.rules.zone
     among = wanted(reason or (), since, until, () if every else (State.OPEN,), zone)
     with ledger(settings) as pool, pool.connect() as connection:
         lines = find(connection, among)
@@ -70,7 +70,7 @@ def show(
         letters = whole(connection, named(connection, names))
         told = [(letter, history(connection, letter.name)) for letter in letters]
     for letter, deeds in told:
-        for line in showing.whole(letter, deeds, settings.rules.time_zone, clear=clear):
+        for line in showing.whole(letter, deeds, settings.rules.zone, clear=clear):
             typer.echo(line)
         if body:
             typer.echo("the body may hold personal data: show it to nobody who need not see it", err=True)
@@ -166,7 +166,7 @@ def _chosen(
 
     states = (State.OPEN, State.RETRIED) if again else (State.OPEN,)
     reasons, since, until = words
-    among = wanted(reasons or (), since, until, states, settings.rules.time_zone)
+    among = wanted(reasons or (), since, until, states, settings.rules.zone)
     with ledger(settings) as pool, pool.connect() as connection:
         return chosen(connection, names or (), among, all_of_filter=all_of_filter)
 

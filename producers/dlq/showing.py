@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,13 +11,14 @@ from sqlalchemy import Row
 from pipeline.ledger.dead_letters import Letter, Line
 from pipeline.ledger.portion import Part
 from pipeline.privacy import mask, scrub
+from pipeline.times import shown
 
 HIDDEN = "(hidden: --clear shows it)"
 
 
-def line(one: Line, zone: str) -> str:
+def line(one: Line, zone: ZoneInfo) -> str:
     """A letter of a list."""
-    return f"{one.name}  {_at(one.appended_at, zone)}  {one.state}  {one.reason}  {one.message}"
+    return f"{one.name}  {shown(one.appended_at, zone)}  {one.state}  {one.reason}  {one.message}"
 
 
 def as_json(one: Line) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def summary(lines: Sequence[Line], what: str) -> str:
     return f"{len(lines):,} {what}dead letters: " + ", ".join(f"{n:,} {reason}" for reason, n in reasons)
 
 
-def whole(letter: Letter, history: Sequence[Row[Any]], zone: str, *, clear: bool) -> Iterator[str]:
+def whole(letter: Letter, history: Sequence[Row[Any]], zone: ZoneInfo, *, clear: bool) -> Iterator[str]:
     """Everything but the body, line by line. Identities in key and headers are masked, unless `clear`."""
     topic, partition, offset, topic_id = letter.name
     yield f"{letter.name}  {letter.line.state}"
     yield f"refused   {letter.line.reason}: {letter.line.message} (version {letter.version})"
     yield f"lay at    {topic}[{partition}] offset {offset}, topic id {topic_id}"
-    yield f"taken     {_at(letter.line.appended_at, zone)} by the log"
+    yield f"taken     {shown(letter.line.appended_at, zone)} by the log"
     yield from _around(letter, clear=clear)
     for row in history:
         yield f"action    {_action(row, zone)}"
@@ -90,12 +90,12 @@ def _without_reviewer(text: str) -> str:
         return text
 
 
-def _action(row: Row[Any], zone: str) -> str:
+def _action(row: Row[Any], zone: ZoneInfo) -> str:
     why = f": {row.reason}" if row.reason else ""
     event = f", event {row.event_id}" if row.event_id else ""
     sent = f" → {row.sent_topic}/{row.sent_partition}/{row.sent_offset}{event}" if row.sent_topic else ""
     again = ", refused again" if row.refused_again else ""
-    return f"{_at(row.at, zone)} {row.action} by {row.actor}{why}{sent}{again}"
+    return f"{shown(row.at, zone)} {row.action} by {row.actor}{why}{sent}{again}"
 
 
 def _code(value: bytes | None, *, clear: bool) -> str:
@@ -107,7 +107,3 @@ def _code(value: bytes | None, *, clear: bool) -> str:
 
 def _plain(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else f"\\u{ord(char):04x}" for char in text)
-
-
-def _at(at: datetime, zone: str) -> str:
-    return at.astimezone(ZoneInfo(zone)).isoformat(sep=" ", timespec="seconds")

@@ -77,13 +77,17 @@ def watch(
     dry_run: DryRun = False,
 ) -> None:
     """Import every file that is put into a folder, until told to stop: to done/, or to refused/ with what is wrong with it."""
+    from pipeline.log import client_options
     from pipeline.settings import load
     from producers.imports.alone import alone
     from producers.imports.known import load as mapping
     from producers.imports.polling import poll, until_told
     from producers.imports.watch import Watch, importer
 
-    watching = Watch(folder, importer(load(), mapping(source), source), rest, dry_run=dry_run)
+    settings = load()
+    if not dry_run:
+        client_options(settings.kafka)  # a log that no setting names is said now, not at the first file
+    watching = Watch(folder, importer(settings, mapping(source), source), rest, dry_run=dry_run)
 
     def look() -> None:
         for taken in watching.look():

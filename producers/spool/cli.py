@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.times import shown
+
 if TYPE_CHECKING:
     from producers.spool.spool import Spool
 
@@ -39,11 +41,12 @@ def status(folder: Folder = None) -> None:
 @app.command()
 def refused(folder: Folder = None) -> None:
     """Each row that the log does not take: its event, when it was received, and why. Also while the gateway runs."""
+    from pipeline.settings import load
     from producers.spool.reading import Reading
 
-    reading = Reading(_folder(folder))
+    reading, zone = Reading(_folder(folder)), load().rules.zone
     for row in reading.refused():
-        typer.echo(f"{row.event_id}  {row.received_at.isoformat()}  {row.reason}")
+        typer.echo(f"{row.event_id}  {shown(row.received_at, zone)}  {row.reason}")
     reading.close()
 
 

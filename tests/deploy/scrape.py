@@ -77,8 +77,8 @@ class County(Status):
             inspection=dict.fromkeys(rules(), 1),
         )
 
-    def _log(self, _: list[str]) -> list[Watermark]:
-        return [Watermark("hcp.case.v1", 0, "id", 0, 10)]
+    def _read_log(self) -> tuple[list[Watermark], list[str]]:
+        return [Watermark("hcp.case.v1", 0, "id", 0, 10)], []
 
 
 def exporter_series() -> list[str]:

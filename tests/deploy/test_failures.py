@@ -2,6 +2,7 @@
 
 import errno
 
+import psycopg2
 import pytest
 from kafka.errors import KafkaConnectionError
 from pydantic import ValidationError
@@ -33,7 +34,14 @@ def wrong_setting() -> Exception:
         (wrong_setting(), "HCP_WORKER__SLOTS: Input should be greater than or equal to 1"),
         (OSError(errno.ENOSPC, "full", "/data"), "/data: the disk is full: make room"),
         (KafkaConnectionError(), "Kafka (HCP_KAFKA__BOOTSTRAP_SERVERS)"),
-        (OperationalError("select 1", {}, Exception("refused")), "the database (HCP_DATABASE__URL)"),
+        (
+            OperationalError("select 1", {}, psycopg2.OperationalError("refused")),
+            "the database (HCP_DATABASE__URL)",
+        ),
+        (
+            psycopg2.OperationalError("refused\nis it up?"),
+            "the database (HCP_DATABASE__URL) does not answer: refused;",
+        ),
         (KeyError("a defect"), None),
     ],
 )

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ from tests.ledger.test_fold import Ledger, book  # noqa: F401  `book` is a fixtu
 from tests.letters import APPENDED, TOPIC, letter, letters_of, refuse, unreadable
 
 SEALER = Sealer(Seal.model_validate({"current": "t", "keys": {"t": SEAL_KEY}}))
-ZONE = "Asia/Shanghai"
+ZONE = ZoneInfo("Asia/Shanghai")
 HOUR = timedelta(hours=1)
 
 

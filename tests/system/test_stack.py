@@ -16,6 +16,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.embedded.jars import fetch_jars
+from pipeline import log
 from pipeline.settings import Settings
 from tests.conftest import CACHE
 from tests.permits import ROWS, permit_file
@@ -114,6 +115,13 @@ def test_a_stack_heals_its_processes_and_stops_in_order(folder: Folder) -> None:
     healed = "postgres(restarts=1) kafka(restarts=1) exporter desk(restarts=1) gateway(restarts=1) worker(restarts="
     wait_for(lambda: healed in folder.said().splitlines()[-1], 60, "all run again")
     assert json.loads(folder.hcp("status", "--json").stdout)["errors"] == []
+
+    with log.admin(folder.settings().kafka) as admin:
+        admin.delete_topics(["hcp.review.v1"])
+    gone = "! the topic hcp.review.v1 does not exist: make it with `hcp topics`"
+    wait_for(lambda: gone in folder.said().splitlines()[-1], 30, "the view names the topic that is gone")
+    assert folder.hcp("topics").stdout == "created: hcp.review.v1\n"
+    wait_for(lambda: gone not in folder.said().splitlines()[-1], 30, "the supervisor goes on")
 
     began = time.monotonic()
     folder.supervisor().send_signal(signal.SIGTERM)

@@ -37,7 +37,7 @@ class Reader:
 
 def check(reader: Reader) -> Mapping[TopicPartition, int]:
     folding = cast(Folding, SimpleNamespace(idle=True, not_read=lambda: {("case", 1)}))
-    return asyncio.run(Told(cast(Any, None), cast(Any, None), folding).check(reader))
+    return asyncio.run(Told(cast(Any, None), cast(Any, None), "group", folding).check(reader))
 
 
 def test_a_reader_astray_is_sent_back() -> None:

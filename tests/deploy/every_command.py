@@ -1,0 +1,109 @@
+"""Run as a script in a folder (tests/deploy/test_mistakes.py): types each `hcp` command there once, and prints what came of each as a line of JSON.
+
+Each runs in a fork of this process, which has imported everything already: forty commands in seconds.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import pipeline.ledger.migrate
+import pipeline.replay.run  # noqa: F401  imported before the forks, as the two above
+from deploy.cli import app, main
+
+SECONDS = 15
+SERVING_SECONDS = 4
+SERVING = {"gateway", "desk", "exporter", "worker", "import watch", "terminal run"}
+"""These run until they are told to stop, and may wait for a server that is away."""
+WORDS: dict[str, list[str]] = {
+    "positions adopt": ["hcp.case.v1", "--yes"],
+    "replay resume": ["replay_1"],
+    "replay diff": ["replay_1"],
+    "replay accept": ["replay_1", "--why", "a defect"],
+    "replay drop": ["replay_1"],
+    "import cases": ["rows.csv", "--source", "municipal-permit"],
+    "import reviews": ["rows.csv", "--source", "reviews-by-service"],
+    "import watch": ["in", "--source", "municipal-permit"],
+    "import database": [
+        "--url", "postgresql://hcp@127.0.0.1:1/hcp", "--query-file", "query.sql", "--cursor", "id",
+        "--source", "municipal-permit",
+    ],
+    "import paper template": ["--hall", "hall", "--out", "out.xlsx"],
+    "import paper keyed": ["rows.csv", "rows.csv"],
+    "dlq show": ["hcp.case.v1/0/1"],
+    "dlq retry": ["--reason", "not_json", "--all-of-filter"],
+    "dlq edit": ["hcp.case.v1/0/1"],
+    "dlq discard": ["--reason", "not_json", "--all-of-filter", "--why", "a test"],
+    "device add": ["desk-1", "--kind", "system"],
+    "device rotate": ["desk-1"],
+    "device revoke": ["desk-1"],
+    "spool resend": ["--hours", "1"],
+    "terminal review": ["--satisfaction", "5"],
+    "token qr": ["window", "W1"],
+    "token sheet": ["windows.csv", "--hall", "hall", "--name", "a hall"],
+}  # fmt: skip
+"""What commands with arguments are given."""
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """The names of all commands; also of those with commands of their own, like `hcp replay`."""
+    for name, one in getattr(command, "commands", {}).items():
+        yield from leaves(one, (*path, name))
+    if getattr(command, "invoke_without_command", True):
+        yield " ".join(path)
+
+
+def typed(name: str) -> dict[str, Any]:
+    """What came of this command: its exit code (None: it had to be stopped), and what it said."""
+    out = Path(f"said-{name.replace(' ', '-')}")
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        _be_the_command([*name.split(), *WORDS.get(name, [])], out)
+    status = None
+    while status is None and time.monotonic() - began < (SERVING_SECONDS if name in SERVING else SECONDS):
+        done, code = os.waitpid(child, os.WNOHANG)
+        status = os.waitstatus_to_exitcode(code) if done else None
+        time.sleep(0.01)
+    if status is None:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return {"name": name, "code": status, "said": out.read_text()}
+
+
+def _be_the_command(words: list[str], out: Path) -> None:
+    os.setsid()
+    file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for standard in (1, 2):
+        os.dup2(file, standard)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = ["hcp", *words]
+    code = 1
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        else:
+            code = end.code or 0
+    except BaseException:  # noqa: BLE001  what it would have printed
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    for leaf in leaves(typer.main.get_command(app)):
+        if leaf == "up":
+            continue  # in a folder without settings it starts a stack: tests/system/test_stack.py
+        print(json.dumps(typed(leaf)), flush=True)
