@@ -172,7 +172,7 @@ def still(settings: Settings) -> list[Finding]:
         with pool.connect() as connection:
             marks, kafka = watermarks(settings.kafka), settings.kafka
             positions, blocked, now = (
-                connection.execute(text(query)).mappings().all() for query in _STANDING
+                [row._asdict() for row in connection.execute(text(query))] for query in _STANDING
             )
             found = standing(kafka, marks, positions, blocked, now[0]["now"])
     except KafkaError as error:

@@ -39,6 +39,7 @@ UNPUBLISHED = {
     "asked_at",
     "positions",
     "gaps",
+    "blocked",
     "components",
     "outbox_unsent",
     "outbox_oldest_seconds",

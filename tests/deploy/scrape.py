@@ -53,7 +53,7 @@ class County(Status):
     def figures(self) -> Figures:
         return Figures(
             asked_at=NOW,
-            positions=[{"topic": "hcp.case.v1", "partition": 0, "next_offset": 9}],
+            positions=[{"topic": "hcp.case.v1", "partition": 0, "next_offset": 9, "moved_at": NOW}],
             fates={"hcp.case.v1": {fate.value: 1 for fate in Fate}},
             reviews=_reviews(SUMS, []),
             services={mode.value: SERVICES for mode in HandlingMode},
@@ -63,6 +63,7 @@ class County(Status):
             dead_letters=dict.fromkeys(REASONS, 1),
             dead_letters_open=1,
             gaps=[],
+            blocked=[{"topic": "hcp.case.v1", "partition": 0, "offset": 9, "error": "odd"}],
             repairs=0,
             outbox_unsent=0,
             outbox_oldest_seconds=0,
