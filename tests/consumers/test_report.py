@@ -20,6 +20,8 @@ PICTURE: dict[str, Any] = {
             "at": "2026-11-23T00:29:58.123456+00:00",
             "last_error": "refused",
             "last_error_at": "2026-11-22T16:00:00+00:00",
+            "starts": 3,
+            "started_at": "2026-11-22T23:00:00+00:00",
         }
     ],
 }
@@ -35,6 +37,11 @@ def test_errors_come_first_and_times_are_of_the_county() -> None:
         "note: the input topics differ",
     ]
     said = "\n".join(lines)
-    for moment in ("as of 2026-11-23 08:30:00", "2026-11-23 08:29:58", "2026-11-23 00:00:00"):
+    for moment in (
+        "as of 2026-11-23 08:30:00",
+        "2026-11-23 08:29:58",
+        "2026-11-23 00:00:00",
+        "2026-11-23 07:00:00",
+    ):
         assert f"{moment}+08:00" in said
     assert "+00:00" not in said

@@ -126,17 +126,18 @@ _TOLD_ALL_THE_SAME = """
             refuse(self, error)
     Reply.set_exception = tell
 """
-_READER = ""
-"""The worker without its guards around header names, times and nesting."""
+_READER = """
+    from pipeline.worker import fetching
+    fetching.install = lambda: None
+"""
+"""The worker without its guard around header names: aiokafka reads as it reads."""
 _CROWD = """
-    from pipeline.ledger import fold
-    right = fold.hold
-    def forgetful(cursor, keys, **options):
-        held = right(cursor, keys, **options)
-        for dossier in held.values():
-            del dossier.reviews[100:]
-        return held
-    fold.hold = forgetful
+    from msgspec.structs import replace
+    from pipeline.ledger import crowds
+    right = crowds.unseen
+    def forgetful(*about):
+        return replace(right(*about), conflicts=0, reviews_on_time=0)
+    crowds.unseen = forgetful
 """
 
 TWINS: dict[str, Twin] = {
@@ -172,10 +173,10 @@ TWINS: dict[str, Twin] = {
         ("fault 1, poison", "fault 2, poison"),
     ),
     "crowd": Twin(
-        "what the ledger holds under a crowded key: only the first hundred reviews are seen",
+        "the counts of what a crowded service has and a batch does not read",
         _CROWD,
         ("skew",),
-        ("a review counts that should not", "fates", "counters"),
+        ("what is kept of a service with many records", "counters"),
     ),
     "no-room": Twin(
         "the refusal of what finds no room: it is told 202 and dropped",

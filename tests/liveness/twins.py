@@ -11,8 +11,16 @@ from tests.liveness.failing import event
 from tests.liveness.ground import Ground
 from tests.liveness.odd import ODD
 
-HEADER_NAMES = ""
-ISOLATION = ""
+HEADER_NAMES = """
+    from pipeline.worker import fetching
+    fetching.install = lambda: None
+"""
+ISOLATION = """
+    from pipeline.worker.folding import Folding
+    async def whole(self, batch):
+        await self._done(batch, await self._attempts.fold(batch))
+    Folding._fold_batch = whole
+"""
 PARTITION = (Stream.REVIEW, 3)
 """Where the strike lands; the promise is asked of all others."""
 REFUSED = "refused-by-the-test"
