@@ -64,8 +64,10 @@ def opened(settings: Settings, server: Mapping[str, str] = MappingProxyType({}))
 def begin(settings: Settings, order: Order) -> str:
     """Make the schema and its entry in the register; returns its name. `settings.rules` are what it will be folded by.
 
-    Blocks. Raises Stop, and leaves nothing behind, for limits that name nothing and for tables that are not up to date.
+    Blocks. Raises Stop, and leaves nothing behind, for limits that name nothing and for tables that are not up to date;
+    NotConfiguredError without a sealing key.
     """
+    Sealer(settings.seal)
     schema = f"replay_{datetime.now(UTC):%Y%m%d_%H%M%S_%f}"
     zone = settings.rules.policy().zone
     since, until = ([anchored(words, zone) for words in limits] for limits in (order.since, order.until))
@@ -92,8 +94,10 @@ def begin(settings: Settings, order: Order) -> str:
 def run(settings: Settings, schema: str, progress: Progress = lambda *_: None) -> Diff:
     """Fold what is left, up to where the live ledger stands (or the limits); then compare. Blocks.
 
-    Raises Stop with a sentence when it cannot go on; called again, it goes on where it was.
+    Raises Stop with a sentence when it cannot go on, NotConfiguredError without a sealing key; called again, it goes on
+    where it was.
     """
+    Sealer(settings.seal)
     with opened(settings) as pool, register.claimed(pool, schema):
         with pool.connect() as connection:
             replay = register.find(connection, schema)

@@ -1,6 +1,7 @@
-"""Run as a script in a folder (tests/deploy/test_mistakes.py): types each `hcp` command there once, and prints what came of each as a line of JSON.
+"""Types each `hcp` command once, for tests/deploy/test_mistakes.py; prints what came of each as a line of JSON.
 
-Each runs in a fork of this process, which has imported everything already: forty commands in seconds.
+Run as a script in a folder, with the seconds that a command that serves may run. Each command runs in a fork of this
+process, which has imported everything already: forty commands in seconds.
 """
 
 import json
@@ -19,7 +20,6 @@ import pipeline.replay.run  # noqa: F401  imported before the forks, as the two 
 from deploy.cli import app, main
 
 SECONDS = 15
-SERVING_SECONDS = 4
 SERVING = {"gateway", "desk", "exporter", "worker", "import watch", "terminal run"}
 """These run until they are told to stop, and may wait for a server that is away."""
 WORDS: dict[str, list[str]] = {
@@ -60,15 +60,15 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
         yield " ".join(path)
 
 
-def typed(name: str) -> dict[str, Any]:
-    """What came of this command: its exit code (None: it had to be stopped), and what it said."""
+def typed(name: str, seconds: float) -> dict[str, Any]:
+    """What came of this command: its exit code (None: it had to be stopped after so long), and what it said."""
     out = Path(f"said-{name.replace(' ', '-')}")
     began = time.monotonic()
     child = os.fork()
     if child == 0:
         _be_the_command([*name.split(), *WORDS.get(name, [])], out)
     status = None
-    while status is None and time.monotonic() - began < (SERVING_SECONDS if name in SERVING else SECONDS):
+    while status is None and time.monotonic() - began < seconds:
         done, code = os.waitpid(child, os.WNOHANG)
         status = os.waitstatus_to_exitcode(code) if done else None
         time.sleep(0.01)
@@ -103,7 +103,8 @@ def _be_the_command(words: list[str], out: Path) -> None:
 
 
 if __name__ == "__main__":
+    serving = float(sys.argv[1])
     for leaf in leaves(typer.main.get_command(app)):
         if leaf == "up":
             continue  # in a folder without settings it starts a stack: tests/system/test_stack.py
-        print(json.dumps(typed(leaf)), flush=True)
+        print(json.dumps(typed(leaf, serving if leaf in SERVING else SECONDS)), flush=True)

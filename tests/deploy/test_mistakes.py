@@ -22,7 +22,7 @@ NOBODY = {
 KEYS = {"HCP_SEAL__CURRENT": "test", "HCP_SEAL__KEYS": json.dumps({"test": SEAL_KEY})}
 
 
-def typed_each(folder: Path, env: dict[str, str]) -> dict[str, dict[str, Any]]:
+def typed_each(folder: Path, env: dict[str, str], serving: float = 4) -> dict[str, dict[str, Any]]:
     """Every command typed in this folder with these settings: what came of each."""
     (folder / "in").mkdir()
     for name, text in {
@@ -33,7 +33,7 @@ def typed_each(folder: Path, env: dict[str, str]) -> dict[str, dict[str, Any]]:
         (folder / name).write_text(text)
     outside = {name: value for name, value in os.environ.items() if not name.startswith("HCP_")}
     done = subprocess.run(
-        [sys.executable, every_command.__file__],
+        [sys.executable, every_command.__file__, str(serving)],
         cwd=folder,
         env=outside | ANY_PORTS | env,
         capture_output=True,
@@ -55,7 +55,7 @@ def expect_sentences(came: dict[str, dict[str, Any]]) -> None:
 
 @pytest.mark.timeout(300)
 def test_in_an_empty_folder(tmp_path: Path) -> None:
-    came = typed_each(tmp_path, {})
+    came = typed_each(tmp_path, {}, serving=every_command.SECONDS)
     expect_sentences(came)
     assert {name for name, one in came.items() if one["code"] == 0} == NEEDS_NOTHING
     assert {one["code"] for name, one in came.items() if name in every_command.SERVING} == {1}

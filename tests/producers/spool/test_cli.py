@@ -45,7 +45,7 @@ def test_status_also_beside_the_process_that_has_it(folder: Path) -> None:
 
 
 def test_refused_and_retry(folder: Path) -> None:
-    assert said("refused", "--folder", str(folder)) == f"e2  {BEGIN.isoformat()}  too_large\n"
+    assert said("refused", "--folder", str(folder)) == "e2  2026-11-23 15:20:00+08:00  too_large\n"
     assert said("retry", "--folder", str(folder)) == "1 rows wait again\n"
     assert said("refused", "--folder", str(folder)) == ""
     with spool(folder) as open_:
