@@ -5,6 +5,7 @@ is enough; if there are more, all of them are flagged already.
 """
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -51,10 +52,10 @@ def of_version(key: Key, entry: AnyEntry) -> VersionIdentity:
     return key.case_no, key.service_no, entry.event_id, entry.digest
 
 
-def reviews(cursor: Cursor, wanted: Iterable[ReviewIdentity]) -> Iterator[Entry[ReviewEvent]]:
+def reviews(cursor: Cursor, wanted: AbstractSet[ReviewIdentity]) -> Iterator[Entry[ReviewEvent]]:
     """These reviews, as far as they exist, and one of its event id for each that does not. Locks their rows in their order."""
     found = set()
-    if columns := _columns(wanted):
+    if columns := _columns(sorted(wanted)):
         cursor.execute(_REVIEWS, columns)
         for row in cursor.fetchall():
             entry = review(row)
@@ -64,7 +65,7 @@ def reviews(cursor: Cursor, wanted: Iterable[ReviewIdentity]) -> Iterator[Entry[
                 yield entry
 
 
-def versions(cursor: Cursor, wanted: Iterable[VersionIdentity]) -> list[Entry[CaseEvent]]:
+def versions(cursor: Cursor, wanted: AbstractSet[VersionIdentity]) -> list[Entry[CaseEvent]]:
     """These versions, as far as another one has replaced them, and one of its event id for each that is not here."""
     return _versions(cursor, _VERSIONS, _columns(wanted))
 
@@ -85,5 +86,5 @@ def _versions(cursor: Cursor, query: str, columns: list[list[object]]) -> list[E
 
 
 def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    """In their order and by columns; empty if there are none."""
-    return [list(column) for column in zip(*sorted(set(rows)), strict=True)]
+    """By columns; empty if there are none."""
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,6 +1,9 @@
 """The rows of the two large tables, as tuples in the order of their columns: most of what is written."""
 
+from datetime import UTC
+
 import msgspec
+from msgspec.structs import replace
 
 from pipeline.ledger import tables
 from pipeline.ledger.copying import Row, array
@@ -10,6 +13,7 @@ from schemas.events import CaseEvent, ReviewEvent
 
 _encode = msgspec.json.Encoder().encode
 SERVICE_COLUMNS = [column.name for column in tables.service.columns]
+VERSION_COLUMNS = [column.name for column in tables.case_version.columns]
 REVIEW_COLUMNS = [column.name for column in tables.review.columns]
 _NOTHING_OF_A_CASE = (*[None] * 3, *[""] * 9, *[None] * 7, "{}")
 """From `event_id` to `flags`, of a placeholder."""
@@ -34,6 +38,28 @@ def _case_part(current: Entry[CaseEvent], received_at: object) -> Row:
         e.hall_code, e.window_code, e.staff_id, e.handling_mode, e.source, e.accepted_at, e.served_at,
         current.received_at, received_at, place.topic, place.partition, place.offset, array(current.flags),
     )  # fmt: skip
+
+
+def version_row(entry: Entry[CaseEvent]) -> Row:
+    """The row of a version that is not the current one."""
+    e, place = entry.event, entry.place
+    return (
+        e.case_no, e.service_no, entry.event_id, entry.digest, entry.received_at,
+        place.topic, place.partition, place.offset, array(entry.flags), _encode(_as_kept(e)).decode(),
+    )  # fmt: skip
+
+
+def _as_kept(event: CaseEvent) -> CaseEvent:
+    """What a row of `service` would keep of it: a version is the same, whether it was the current one for a while or not."""
+    accepted_at = event.accepted_at and event.accepted_at.astimezone(UTC)
+    return replace(
+        event,
+        served_at=event.served_at.astimezone(UTC),
+        accepted_at=accepted_at,
+        received_at=None,
+        promised_at=None,
+        failed_rules=[],
+    )
 
 
 def review_row(entry: Entry[ReviewEvent], *, effective: bool) -> Row:

@@ -1,16 +1,22 @@
 """What a batch changes, written in bulk: new rows by COPY in key order, UPDATE only where something came later."""
 
 from collections.abc import Iterable
-from datetime import UTC
 from typing import Any
 
 import msgspec
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
 from pipeline.ledger.copying import Row, copy_rows, insert, update, upsert_sums
-from pipeline.ledger.rows import REVIEW_COLUMNS, SERVICE_COLUMNS, review_row, service_row
+from pipeline.ledger.rows import (
+    REVIEW_COLUMNS,
+    SERVICE_COLUMNS,
+    VERSION_COLUMNS,
+    review_row,
+    service_row,
+    version_row,
+)
 from pipeline.rules.fold import Change, Changes, review_id, review_state, version_id, version_state
 from pipeline.rules.measures import MEASURES, Tally
 from pipeline.rules.records import Entry, Key
@@ -24,7 +30,6 @@ _DELETE_VERSIONS = """
     delete from case_version v using unnest(%s::text[], %s::int[], %s::text[], %s::uuid[])
         as k (case_no, service_no, event_id, digest)
     where v.case_no = k.case_no and v.service_no = k.service_no and v.event_id = k.event_id and v.digest = k.digest"""
-_encode = msgspec.json.Encoder().encode
 
 
 def write(cursor: Cursor, changes: Changes, stripe: int) -> None:
@@ -69,25 +74,21 @@ def _versions(cursor: Cursor, dossiers: Iterable[Change]) -> None:
                 if known is not None:
                     gone.append(_version_key(entry))
             elif known is None:
-                new.append(_version(entry))
+                new.append(entry)
             elif known != version_state(entry):
-                later.append(_version(entry))
+                later.append(_version_update(entry))
     if gone:
         cursor.execute(_DELETE_VERSIONS, [list(column) for column in zip(*gone, strict=True)])
-    insert(cursor, tables.case_version, new)
-    update(cursor, tables.case_version, _VERSION_KEY, [_without_event(row) for row in later])
+    copy_rows(cursor, tables.case_version, VERSION_COLUMNS, map(version_row, new))
+    update(cursor, tables.case_version, _VERSION_KEY, later)
 
 
 def _version_key(entry: Entry[CaseEvent]) -> Row:
     return entry.event.case_no, entry.event.service_no, entry.event_id, entry.digest
 
 
-def _without_event(row: dict[str, Any]) -> dict[str, Any]:
-    """A copy says the same."""
-    return {name: value for name, value in row.items() if name != "event"}
-
-
-def _version(entry: Entry[CaseEvent]) -> dict[str, Any]:
+def _version_update(entry: Entry[CaseEvent]) -> dict[str, Any]:
+    """What a copy can change; it says the same."""
     event = entry.event
     return {
         "case_no": event.case_no,
@@ -97,21 +98,7 @@ def _version(entry: Entry[CaseEvent]) -> dict[str, Any]:
         "received_at": entry.received_at,
         **asdict(entry.place),
         "flags": entry.flags,
-        "event": _encode(_as_kept(event)).decode(),
     }
-
-
-def _as_kept(event: CaseEvent) -> CaseEvent:
-    """What a row of `service` would keep of it: a version is the same, whether it was the current one for a while or not."""
-    accepted_at = event.accepted_at and event.accepted_at.astimezone(UTC)
-    return replace(
-        event,
-        served_at=event.served_at.astimezone(UTC),
-        accepted_at=accepted_at,
-        received_at=None,
-        promised_at=None,
-        failed_rules=[],
-    )
 
 
 def _reviews(cursor: Cursor, dossiers: Iterable[Change]) -> None:
