@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic, OffsetSpec
-from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.errors import (
+    InvalidRecordError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
 from kafka.protocol.consumer.offsets import IsolationLevel
 
 from pipeline.settings import Kafka, NotConfiguredError
@@ -19,6 +26,13 @@ ABANDON_SECONDS = 5
 CONNECT_SECONDS = 5.0
 TRIES = 5
 """A topic that is deleted between two questions is left out at the next try."""
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+NEVER_TAKEN = (*TOO_LARGE, InvalidRecordError)
+"""The same record will be refused again: too large for the client or the topic, not valid in it (no key where it is compacted).
+
+Every other error is of the moment: Kafka away, a timeout, a topic or a right that is missing, a batch refused because of
+another record in it, a clock that is wrong (InvalidTimestampError), bytes damaged on the way (CorruptRecordError).
+"""
 
 
 class Watermark(NamedTuple):

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import InvalidRecordError, MessageSizeTooLargeError, RecordListTooLargeError
 from sqlalchemy import Row
 
 from pipeline.ledger.outbox import headers_from
+from pipeline.log import NEVER_TAKEN, TOO_LARGE
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +21,8 @@ ALONE_SECONDS = 2.5
 """How long acknowledgements are waited for: of all rows, then of those that were refused. Both, and the producer's
 `max_block_ms`, must stay below the worker's `idle_in_transaction_session_timeout` (10 s): the transaction that marks the
 rows is open meanwhile. Rows that were not reached stay unsent for the next delivery."""
-TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-OF_THE_ROW = (*TOO_LARGE, InvalidRecordError, TypeError, UnicodeError)
-"""The same row will be refused again: too large, not valid in this topic (no key where it is compacted), not encodable.
-
-Every other error is of the moment: Kafka away, a timeout, a topic or a right that is missing, a batch refused because of
-another row in it, a clock that is wrong (InvalidTimestampError), bytes damaged on the way (CorruptRecordError).
-"""
+OF_THE_ROW = (*NEVER_TAKEN, TypeError, UnicodeError)
+"""The same row will be refused again, by Kafka or by the client, which cannot encode it."""
 
 
 class Delivery:

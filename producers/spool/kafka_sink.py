@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from kafka.errors import KafkaError
 
+from pipeline.log import NEVER_TAKEN, TOO_LARGE
 from pipeline.settings import Kafka
 from producers.errors import NotPublishedError, TooLargeError
 from producers.publish import Publisher
@@ -31,7 +32,9 @@ class KafkaSink:
             refused = self._publish(rows)
         except (NotPublishedError, KafkaError) as error:
             self.close()
-            raise Unsent(_why(error)) from error
+            if not isinstance(error.__cause__, NEVER_TAKEN):
+                raise Unsent(_why(error)) from error
+            refused = self._each_alone(rows)
         if refused:
             raise Refused(refused)
 
@@ -58,6 +61,22 @@ class KafkaSink:
             except TooLargeError:
                 refused[seq] = "too_large"
         self._publisher.flush()
+        return refused
+
+    def _each_alone(self, rows: Sequence[Row]) -> dict[int, str]:
+        """Find out which of them the topic does not take; those that were acknowledged before go once more.
+
+        After a refusal the producer takes nothing more, so each goes on with a new one.
+        """
+        refused: dict[int, str] = {}
+        for row in rows:
+            try:
+                refused |= self._publish([row])
+            except (NotPublishedError, KafkaError) as error:
+                self.close()
+                if not isinstance(error.__cause__, NEVER_TAKEN):
+                    raise Unsent(_why(error)) from error
+                refused[row.seq] = "too_large" if isinstance(error.__cause__, TOO_LARGE) else "invalid"
         return refused
 
 

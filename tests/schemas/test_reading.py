@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import REASONS, CaseEvent, Reason, ReviewEvent
+from schemas import reading
+from schemas.events import REASONS, CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, Invalid, clean_text, digest, read
 
 APPENDED = datetime(2026, 11, 23, 2, tzinfo=UTC)
@@ -64,7 +65,7 @@ REFUSED = [
     (review(submitted_at=...), Reason.MISSING_FIELD),
     (review(event_id=...), Reason.MISSING_FIELD),
     (review(satisfaction="5"), Reason.WRONG_TYPE),
-    (review(satisfaction=5.0), Reason.WRONG_TYPE),
+    (review(satisfaction=4.5), Reason.WRONG_TYPE),
     (review(satisfaction=True), Reason.WRONG_TYPE),
     (review(satisfaction=None), Reason.WRONG_TYPE),
     (review(case_no=17), Reason.WRONG_TYPE),
@@ -120,8 +121,12 @@ def test_a_case_outside_the_contract_has_a_reason(value: bytes, reason: str) -> 
     assert refused.value.reason == reason
 
 
+ELSEWHERE = {Reason.ID_MISMATCH, Reason.FOLD_ERROR, Reason.UNREADABLE, Reason.STEPPED_OVER}
+"""Given by a header, and by the worker."""
+
+
 def test_the_table_above_knows_every_reason_of_the_reader() -> None:
-    assert {reason for _, reason in REFUSED} | {Reason.ID_MISMATCH, Reason.FOLD_ERROR} == set(REASONS)
+    assert {reason for _, reason in REFUSED} | ELSEWHERE == set(REASONS)
 
 
 def test_no_message_repeats_what_was_sent() -> None:
@@ -232,3 +237,30 @@ def test_a_field_that_the_contract_got_later_is_unknown_where_a_sender_means_ano
     with pytest.raises(Invalid) as refused:
         read(CaseEvent, case(**odd, status="lost"), APPENDED)
     assert refused.value.reason == Reason.UNKNOWN_VALUE
+
+
+def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
+    value = review(satisfaction=2.0, service_no=3.0, review_no=1e0, device_seq=7.0)
+    got = read(ReviewEvent, value, APPENDED)
+    assert (
+        got.digest == read(ReviewEvent, review(satisfaction=2, service_no=3, device_seq=7), APPENDED).digest
+    )
+    assert read(CaseEvent, case(service_no=2.0), APPENDED).event.service_no == 2
+    for odd in (1.5, 1e400, 1e30):
+        with pytest.raises(Invalid):
+            read(CaseEvent, case(service_no=odd), APPENDED)
+
+
+def test_null_inside_the_reviewer_is_absent() -> None:
+    got = read(ReviewEvent, review(reviewer={"name": None, "phone": "13800001111"}), APPENDED)
+    assert got.event.reviewer == Reviewer(phone="13800001111")
+
+
+def test_a_long_ce_id_is_refused_before_it_is_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = "e" + "\u0301" * 30_000
+    monkeypatch.setattr(reading, "normalize", None)
+    with pytest.raises(Invalid, match="1 to 64 characters"):
+        read(ReviewEvent, review(event_id=...), APPENDED, ce_id=marks)
+    with pytest.raises(Invalid) as refused:
+        read(ReviewEvent, review(), APPENDED, ce_id=marks)
+    assert refused.value.reason == Reason.ID_MISMATCH

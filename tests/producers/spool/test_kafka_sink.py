@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer
+from kafka.admin import ConfigResource
 
 from deploy.embedded.kafka import Kafka as Broker
-from pipeline.log import client_options, declare_topics
+from pipeline.log import admin, client_options, declare_topics
 from pipeline.settings import Kafka, Settings
 from producers.spool.kafka_sink import KafkaSink
 from producers.spool.record import Row
@@ -166,3 +167,24 @@ def test_a_broker_that_is_killed_and_comes_back_gets_everything(broker: Broker, 
     assert forwarding.end() == "stopped"
     found = [dict(one.headers)["ce_id"].decode() for one in read(kafka, 30)]
     assert list(dict.fromkeys(found)) == ids
+
+
+def test_a_row_that_the_broker_refuses_keeps_no_other_from_being_sent(stack: Settings) -> None:
+    with admin(stack.kafka) as client:
+        resource = ConfigResource("TOPIC", stack.kafka.topic(Stream.REVIEW), {"max.message.bytes": "20000"})
+        client.alter_configs([resource])
+    sink = KafkaSink(stack.kafka)
+    large = Row(2, record("large", value=os.urandom(60_000)), NOW)
+    one, three = rows("e1", "-", "e3")[::2]
+    wait_for(lambda: refused_by(sink, [one, large, three]) == {2: "too_large"}, 30, "the limit to hold")
+    assert {dict(found.headers)["ce_id"] for found in read(stack.kafka, 2)} >= {b"e1", b"e3"}
+    sink.send(rows("after"))
+    sink.close()
+
+
+def refused_by(sink: KafkaSink, sent: list[Row]) -> dict[int, str]:
+    try:
+        sink.send(sent)
+    except Refused as refused:
+        return dict(refused.reasons)
+    return {}
