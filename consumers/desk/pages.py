@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from consumers.desk.desk import Desk
 from consumers.desk.paging import PAGE_SIZE, Paging, page_asked, url
 from pipeline.ledger import ticket_list
+from pipeline.ledger.blockades import STANDING
 from pipeline.ledger.ticket_list import Choice, Counts
 from schemas.tickets import CLOSED
 
@@ -51,7 +52,8 @@ class Pages:
             choice = Choice(asked.dept_code or None, now if asked.overdue else None)
             # not asked of the database when nothing matches: an unknown department is any text of a stranger's
             rows = ticket_list.page(connection, choice, paging.offset, PAGE_SIZE) if paging.total else []
-        context = {"asked": asked, "now": now, "counts": counts, "chosen": chosen}
+            blocked = connection.execute(text(STANDING)).all()
+        context = {"asked": asked, "now": now, "counts": counts, "chosen": chosen, "blocked": blocked}
         return self._desk.show(request, "list.html", context | {"paging": paging, "rows": rows})
 
     def ticket(self, request: Request) -> Response:

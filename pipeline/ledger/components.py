@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, case, func, literal
 from sqlalchemy.dialects.postgresql import array, insert
 
-from pipeline.ledger.tables import component
+from pipeline.ledger.office_tables import component
 
 KEPT_STARTS = 4
 """As many last starts are kept: so many within ten minutes are a crash loop (`consumers/crashes.py`)."""

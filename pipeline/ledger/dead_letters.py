@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Row, Select, and_, exists, func, select, text, true, tuple_
 
+from pipeline.ledger.office_tables import dead_letter_action
 from pipeline.ledger.outbox import headers_from
 from pipeline.ledger.portion import Headers, Part
-from pipeline.ledger.tables import dead_letter, dead_letter_action
+from pipeline.ledger.tables import dead_letter
 from pipeline.sealing import Sealer
 
 _LOCK = 0x6D65_6979  # the advisory lock of actions: one at a time, whoever acts

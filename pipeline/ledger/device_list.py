@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text
 
 from pipeline.ledger.coverage import CHANNEL_DAYS
 from pipeline.ledger.device_chains import DeviceChain, chains
-from pipeline.ledger.tables import device
+from pipeline.ledger.office_tables import device
 
 FAULTS = ("missing", "forked", "unlinked")
 SILENT = timedelta(days=CHANNEL_DAYS)

@@ -7,7 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 
 from pipeline.ledger.engine import engine
-from pipeline.ledger.tables import department, office, town
+from pipeline.ledger.office_tables import department, office, town
 from pipeline.settings import Database
 from schemas.catalogue import departments, towns
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, true
 
-from pipeline.ledger.tables import review, ticket, ticket_step
+from pipeline.ledger.office_tables import ticket_step
+from pipeline.ledger.tables import review, ticket
 from schemas.tickets import State
 
 

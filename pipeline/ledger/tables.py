@@ -1,4 +1,4 @@
-"""The two schemas. `ledger` is what the log decides (found through the search path); `office` is what people decide.
+"""The tables of the schema `ledger`: what the log decides. It is found through the search path.
 
 Every key of the ledger's large tables begins with `case_no`, so it distributes on it.
 """
@@ -28,20 +28,21 @@ from sqlalchemy.event import listen
 from pipeline.rules.measures import MEASURES
 
 ledger = MetaData()
-office = MetaData(schema="office")
 
 NOW = text("now()")
 
 
-def _text(name: str) -> Column[str]:
+def text_column(name: str) -> Column[str]:
+    """Text that is empty where nothing was said."""
     return Column(name, Text, nullable=False, server_default="")
 
 
-def _time(name: str, *, nullable: bool = False) -> Column[object]:
+def time_column(name: str, *, nullable: bool = False) -> Column[object]:
+    """An instant."""
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
-def _place() -> tuple[Column[str], Column[int], Column[int]]:
+def place() -> tuple[Column[str], Column[int], Column[int]]:
     """Where the record lies in the log."""
     return (
         Column("topic", Text, nullable=False),
@@ -70,18 +71,18 @@ service = Table(
     Column("event_id", Text, comment="of the version whose content holds"),
     Column("digest", Uuid),
     Column("status", Text),
-    _text("item_code"),
-    _text("item_name"),
-    _text("dept_code"),
-    _text("area_code"),
-    _text("hall_code"),
-    _text("window_code"),
-    _text("staff_id"),
-    _text("handling_mode"),
-    _text("source"),
-    _time("accepted_at", nullable=True),
-    _time("served_at", nullable=True),
-    _time("version_received_at", nullable=True),
+    text_column("item_code"),
+    text_column("item_name"),
+    text_column("dept_code"),
+    text_column("area_code"),
+    text_column("hall_code"),
+    text_column("window_code"),
+    text_column("staff_id"),
+    text_column("handling_mode"),
+    text_column("source"),
+    time_column("accepted_at", nullable=True),
+    time_column("served_at", nullable=True),
+    time_column("version_received_at", nullable=True),
     Column("received_at", DateTime(timezone=True), comment="the least of all versions and copies"),
     Column("topic", Text),
     Column("partition", SmallInteger),
@@ -116,8 +117,8 @@ case_version = Table(
     Column("service_no", SmallInteger, primary_key=True),
     Column("event_id", Text, primary_key=True),
     Column("digest", Uuid, primary_key=True),
-    _time("received_at"),
-    *_place(),
+    time_column("received_at"),
+    *place(),
     _flags(),
     Column("event", JSON, nullable=False, comment="the contract's fields"),
     comment="case records whose content another version has replaced",
@@ -148,21 +149,21 @@ review = Table(
     Column("satisfaction", SmallInteger, nullable=False),
     Column("channel", Text, nullable=False),
     Column("reason_codes", ARRAY(Text), nullable=False),
-    _text("comment"),
-    _time("submitted_at"),
-    _time("received_at"),
-    _text("dept_code"),
-    _text("item_code"),
-    _text("hall_code"),
-    _text("window_code"),
-    _text("staff_id"),
-    _text("device_id"),
+    text_column("comment"),
+    time_column("submitted_at"),
+    time_column("received_at"),
+    text_column("dept_code"),
+    text_column("item_code"),
+    text_column("hall_code"),
+    text_column("window_code"),
+    text_column("staff_id"),
+    text_column("device_id"),
     Column("device_seq", BigInteger),
     Column("device_prev", Text),
     Column("real_name", Boolean, nullable=False),
     Column("reviewer", Text, comment="sealed"),
-    _text("reviewer_mark"),
-    *_place(),
+    text_column("reviewer_mark"),
+    *place(),
     _flags(),
     Column("sent_digest", Text, comment="SHA-256 of the JSON as a counting device sent it"),
 )
@@ -195,9 +196,9 @@ ticket = Table(
     Column("satisfaction", SmallInteger, nullable=False),
     Column("dept_code", Text, nullable=False),
     Column("routed_by", Text, nullable=False, comment="case, hint or county"),
-    _time("opened_at"),
-    _time("contact_due_at"),
-    _time("due_at"),
+    time_column("opened_at"),
+    time_column("contact_due_at"),
+    time_column("due_at"),
     Column("provisional", Boolean, nullable=False, comment="due in a year without a published calendar"),
 )
 Index("ticket_event", ticket.c.event_id)
@@ -291,7 +292,7 @@ dead_letter = Table(
     Column("parts", LargeBinary, comment="sealed: what is kept of a record that could not be kept as it was"),
     Column("records", Integer, nullable=False, server_default="1", comment="offsets that it stands for"),
     Column("version", Text, nullable=False, comment="of the code that refused it"),
-    _time("appended_at"),
+    time_column("appended_at"),
 )
 
 outbox = Table(
@@ -303,7 +304,7 @@ outbox = Table(
     Column("headers", JSON, nullable=False, comment="[[name, base64], …]"),
     Column("value", LargeBinary),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
-    _time("sent_at", nullable=True),
+    time_column("sent_at", nullable=True),
     Column("set_aside_at", DateTime(timezone=True), comment="when Kafka refused the row for what it is"),
     Column("error", Text, comment="why"),
     Column("retried_at", DateTime(timezone=True), comment="when a person put it back"),
@@ -326,161 +327,4 @@ repair = Table(
     Column("service_no", SmallInteger, primary_key=True),
     Column("found_at", DateTime(timezone=True), primary_key=True, server_default=NOW),
     comment="matches that the sweep found missing: stays empty, or there is a defect",
-)
-
-department = Table(
-    "department",
-    office,
-    Column("dept_code", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("items", Integer, nullable=False, comment="services in its catalogue"),
-    Column("provisional", Boolean, nullable=False, comment="a code of ours, until the county loads its own"),
-)
-
-town = Table(
-    "town",
-    office,
-    Column("area_code", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-)
-
-ticket_step = Table(
-    "ticket_step",
-    office,
-    Column("ticket_id", Uuid, primary_key=True),
-    Column("step_no", Integer, primary_key=True),
-    Column("step", Text, nullable=False),
-    Column("state", Text, nullable=False, comment="the ticket's state after this step"),
-    Column("dept_code", Text, nullable=False),
-    Column("actor_role", Text, nullable=False),
-    Column("note", Text, nullable=False, server_default=""),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=NOW),
-    comment="what people did with a ticket; a ticket without a step is new",
-)
-
-dead_letter_action = Table(
-    "dead_letter_action",
-    office,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    *_place(),
-    Column("topic_id", Text, nullable=False, comment="of the topic in which the letter lay"),
-    Column("action", Text, nullable=False, comment="retry, edit, discard"),
-    Column("actor", Text, nullable=False, comment="name in the operating system"),
-    Column("reason", Text, nullable=False, server_default="", comment="why it was discarded"),
-    Column("event_id", Text, comment="of the record sent; null if none could be read"),
-    Column("sent_topic", Text, comment="where the record sent lies"),
-    Column("sent_partition", SmallInteger),
-    Column("sent_offset", BigInteger),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=NOW),
-    comment="what people did with dead letters; the last one is the letter's state, without one it is open",
-)
-Index(
-    "dead_letter_action_letter",
-    *(dead_letter_action.c[name] for name in ("topic", "partition", "offset", "topic_id", "id")),
-)
-component = Table(
-    "component",
-    office,
-    Column("name", Text, primary_key=True),
-    Column("state", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=NOW, comment="heartbeat"),
-    Column("error", Text, nullable=False, server_default="", comment="the last one"),
-    _time("error_at", nullable=True),
-    Column("starts", BigInteger, nullable=False, server_default="0", comment="how often a process started"),
-    Column(
-        "started",
-        ARRAY(DateTime(timezone=True)),
-        nullable=False,
-        server_default="{}",
-        comment="the last few times, the newest first",
-    ),
-    comment="who runs, and what last went wrong",
-)
-
-position_skip = Table(
-    "position_skip",
-    office,
-    *(Column(c.name, c.type, primary_key=True) for c in _place()),
-    Column("topic_id", Text, primary_key=True, comment="of the topic in which the record lies"),
-    Column("why", Text, nullable=False),
-    Column("actor", Text, nullable=False, comment="name in the operating system"),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=NOW),
-    comment="records that people had the fold step over; a replay does so, too",
-)
-
-blocked_partition = Table(
-    "blocked_partition",
-    office,
-    Column("topic", Text, primary_key=True),
-    Column("partition", SmallInteger, primary_key=True),
-    Column("offset", BigInteger, nullable=False, comment="of the record that is in the way"),
-    Column("component", Text, nullable=False, comment="the worker that tries it again and again"),
-    Column("error", Text, nullable=False),
-    Column("since", DateTime(timezone=True), nullable=False, server_default=NOW),
-    comment="partitions whose next record fails of itself; one that is folded again is here no more",
-)
-
-replay = Table(
-    "replay",
-    office,
-    Column("schema", Text, primary_key=True),
-    Column("source", Text, nullable=False, comment="raw or log"),
-    Column("rules", JSON, nullable=False, comment="all of settings.Rules that it folds by"),
-    Column("since", ARRAY(Text), nullable=False, server_default="{}"),
-    Column("until", ARRAY(Text), nullable=False, server_default="{}"),
-    Column("revision", Text, nullable=False, comment="of the tables that it made"),
-    Column("state", Text, nullable=False, comment="running, done, accepted, dropped"),
-    Column("begun_by", Text, nullable=False),
-    Column("begun_at", DateTime(timezone=True), nullable=False, server_default=NOW),
-    Column("ended_by", Text, nullable=False, server_default="", comment="who accepted or dropped it"),
-    _time("ended_at", nullable=True),
-    _text("why"),
-    Column("kept_as", Text, nullable=False, server_default="", comment="the schema of the ledger before"),
-    Column("diff", JSON, comment="the published numbers, before and after"),
-    comment="ledgers replayed beside the live one, and what became of them",
-)
-
-replay_finding = Table(
-    "replay_finding",
-    office,
-    Column("schema", Text, primary_key=True),
-    Column("ticket_id", Uuid, primary_key=True),
-    Column("steps", Integer, nullable=False, comment="kept in ticket_step"),
-    Column("found_at", DateTime(timezone=True), nullable=False, server_default=NOW),
-    comment="tickets that people worked on and that the accepted replay does not have",
-)
-
-device = Table(
-    "device",
-    office,
-    Column("device_id", Text, primary_key=True),
-    Column("kind", Text, nullable=False, comment="terminal, system"),
-    _text("name"),
-    Column("channels", ARRAY(Text), nullable=False, comment="for which it may speak; empty: cases only"),
-    _text("dept_code"),
-    _text("hall_code"),
-    _text("window_code"),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
-    _time("revoked_at", nullable=True),
-    Column(
-        "placeholders",
-        ARRAY(Text),
-        nullable=False,
-        server_default="{}",
-        comment="the numbers that it sends for no case, cleaned",
-    ),
-    comment="who may send to the gateway, and for which place; an empty place is any",
-)
-
-device_key = Table(
-    "device_key",
-    office,
-    Column("device_id", Text, primary_key=True),
-    Column("key_id", Text, primary_key=True),
-    Column("secret", Text, nullable=False, comment="sealed, about device and key id"),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
-    Column(
-        "not_after", DateTime(timezone=True), comment="set when another key follows: both hold for a while"
-    ),
-    comment="what a device signs with",
 )

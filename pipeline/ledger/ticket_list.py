@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select, true
 
-from pipeline.ledger.tables import review, service, ticket, ticket_step
+from pipeline.ledger.office_tables import ticket_step
+from pipeline.ledger.tables import review, service, ticket
 from schemas.tickets import CLOSED, State
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.migrate import config_for
-from pipeline.ledger.tables import office, replay
+from pipeline.ledger.office_tables import office, replay
 from pipeline.settings import Rules, Settings
 
 _CLASS = 0x7265_706C  # advisory locks of replays

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.ledger.tables import device, device_key
+from pipeline.ledger.office_tables import device, device_key
 from producers.devices.device import Device, Key
 from producers.errors import DeviceError
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from pipeline.ledger.engine import engine
-from pipeline.ledger.tables import device
+from pipeline.ledger.office_tables import device
 from pipeline.settings import Settings
 from schemas.catalogue import departments
 from schemas.topics import Stream

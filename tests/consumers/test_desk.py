@@ -162,6 +162,25 @@ def test_an_empty_list_says_what_will_appear_and_why_it_is_empty(ledger: Setting
 
 
 @system
+def test_the_list_says_that_it_may_not_be_whole_while_a_partition_stands_still(ledger: Settings) -> None:
+    desk = client_of(ledger)
+    tell(
+        ledger,
+        "insert into stream_position (topic, partition, topic_id, first_offset, next_offset) values ('t', 3, 'i', 0, 7)",
+    )
+    assert "hcp status" not in desk.get("/").text
+    tell(
+        ledger,
+        'insert into office.blocked_partition (topic, partition, "offset", component, error, since)'
+        " values ('t', 3, 9, 'worker-0', 'odd', :since)",
+        since=NOW,
+    )
+    assert "2026年11月23日 12:00 起" in (page := desk.get("/").text)
+    assert "hcp status" in page
+    tell(ledger, "update stream_position set next_offset = 10")
+    assert "hcp status" not in desk.get("/").text, "somebody else has folded the record"
+
+
 def test_a_closed_ticket_leaves_the_list_and_keeps_its_page(ledger: Settings) -> None:
     fill(ledger, police_case("C-1"), bad_review("C-1"))
     desk = client_of(ledger)

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from pipeline.ledger import tables
+from pipeline.ledger import office_tables, tables
 from pipeline.ledger.engine import engine
 from pipeline.ledger.migrate import downgrade, upgrade
 from pipeline.replay.fresh import make
@@ -29,7 +29,7 @@ def differences(settings: Settings) -> list[object]:
                 "include_object": lambda _, name, kind, *__: (kind, name) != ("table", "alembic_version"),
             },
         )
-        found += compare_metadata(offices, tables.office)
+        found += compare_metadata(offices, office_tables.office)
     pool.dispose()
     return found
 
@@ -74,7 +74,7 @@ def test_up_down_up(ledger: Settings) -> None:
     assert relations(ledger) == 0
     upgrade(ledger.database)
     assert differences(ledger) == []
-    assert relations(ledger) == len(tables.ledger.tables) + len(tables.office.tables)
+    assert relations(ledger) == len(tables.ledger.tables) + len(office_tables.office.tables)
 
 
 def test_two_starts_at_once_are_one_migration(ledger: Settings) -> None:

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from pipeline.ledger.engine import engine
-from pipeline.ledger.tables import ticket, ticket_step
+from pipeline.ledger.office_tables import ticket_step
+from pipeline.ledger.tables import ticket
 from pipeline.settings import Settings
 from producers.qr.following import STATES, UNKNOWN, Following
 from producers.spool.spool import Spool
