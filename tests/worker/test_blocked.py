@@ -9,6 +9,7 @@ from typing import Any, cast
 import psycopg2
 import pytest
 from psycopg2 import errorcodes
+from sqlalchemy.exc import DBAPIError
 
 from pipeline.ledger.decode import Decoded
 from pipeline.ledger.fold import Folded
@@ -50,7 +51,7 @@ class Ledger:
 
     def connect(self) -> Any:
         if not self.answers:
-            raise blocked.DBAPIError("select 1", None, Exception())
+            raise DBAPIError("select 1", None, Exception())
         return nullcontext(SimpleNamespace(execute=lambda _: None))
 
 
@@ -58,7 +59,7 @@ class Fold:
     """Folds whatever holds none of the `bad` places; `tries` of single records that are in the way."""
 
     def __init__(self, *bad: tuple[TopicPartition, int]) -> None:
-        self.sealer = Sealer(Seal(current="t", keys={"t": SEAL_KEY}))  # type: ignore[dict-item]  # pydantic makes a secret of it
+        self.sealer = Sealer(Seal(current="t", keys={"t": SEAL_KEY}))
         self.bad = set(bad)
         self.error: Exception = error("42P01")
         self.folded: dict[TopicPartition, list[int]] = {BAD: [], GOOD: []}
