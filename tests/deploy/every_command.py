@@ -24,6 +24,7 @@ SERVING = {"gateway", "desk", "exporter", "worker", "import watch", "terminal ru
 """These run until they are told to stop, and may wait for a server that is away."""
 WORDS: dict[str, list[str]] = {
     "positions adopt": ["hcp.case.v1", "--yes"],
+    "positions skip": ["hcp.case.v1/0/0", "--why", "a test"],
     "replay resume": ["replay_1"],
     "replay diff": ["replay_1"],
     "replay accept": ["replay_1", "--why", "a defect"],

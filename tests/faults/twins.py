@@ -50,20 +50,23 @@ _SERVICE_ROW = """
     from functools import partial
     from msgspec.structs import replace
     import pipeline.worker.app as app
-    from pipeline.ledger import fold, held
+    from pipeline.ledger import entries, fold, held
     from pipeline.ledger.write import write
     from pipeline.rules.fold import Changes
     from pipeline.rules.records import Dossier, Key
     right, bare = held.hold, set()
-    def hold(cursor, keys, **options):
-        got = right(cursor, keys, **options)
+    def hold(cursor, keys, arrivals, policy, **options):
+        got = right(cursor, keys, arrivals, policy, **options)
         bare.clear()
         bare.update(key for key in keys if key.case_no and key not in got)
-        cursor.execute(f"{held._REVIEWS} case_no = any(%s)", [sorted({key.case_no for key in bare})])
+        cursor.execute(
+            f"select {entries.REVIEW} from review where case_no = any(%s)",
+            [sorted({key.case_no for key in bare})],
+        )
         for row in cursor.fetchall():
             key = Key(row[0], row[1])
             if key in bare:
-                got.setdefault(key, Dossier(key)).reviews.append(held._review(row))
+                got.setdefault(key, Dossier(key)).reviews.append(entries.review(row))
         return got
     def without(cursor, changes, stripe):
         time.sleep(0.3)

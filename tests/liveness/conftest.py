@@ -9,7 +9,15 @@ from deploy.embedded.kafka import Kafka
 from deploy.embedded.postgres import Postgres
 from tests.conftest import fresh_ledger, with_topics
 from tests.liveness.ground import Ground
+from tests.liveness.servers import collect_sockets
 from tests.liveness.sizes import LONG, SHORT, Sizes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sockets_collected() -> Iterator[None]:
+    """Sockets that kafka-python leaves open are nobody's warning in the module that comes next."""
+    yield
+    collect_sockets()
 
 
 class Grounds:

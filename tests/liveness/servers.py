@@ -39,10 +39,10 @@ def killed(server: Server) -> Iterator[None]:
     finally:
         server.start()
         wait_for(server.ready, 90, f"{server.name}, back again")
-        _collect_sockets()
+        collect_sockets()
 
 
-def _collect_sockets() -> None:
+def collect_sockets() -> None:
     """Kafka-python leaves sockets of refused connections to the garbage collector, and a warning is an error in the next test."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

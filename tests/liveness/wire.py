@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from kafka.record.default_records import DefaultRecordBatchBuilder as Builder
 
+from tests.wait import wait_for
+
 CODECS = {
     "none": Builder.CODEC_NONE,
     "gzip": Builder.CODEC_GZIP,
@@ -29,6 +31,10 @@ class Raw(NamedTuple):
     value: bytes | None
     headers: Sequence[tuple[bytes, bytes | None]] = ()
     timestamp: int | None = None
+
+
+_FOR_A_MOMENT = frozenset({3, 5, 6})
+"""Unknown topic, no leader, not the leader: of a broker that has just started."""
 
 
 class NotTakenError(Exception):
@@ -58,8 +64,24 @@ def batch(records: Sequence[Raw], codec: str = "none") -> bytes:
 def produce(bootstrap: str, topic: str, partition: int, records: bytes) -> int:
     """Send a batch to the one broker and wait for its acknowledgement; returns the first record's offset. Blocks.
 
-    Raises NotTakenError with the broker's error code, and OSError when it is away.
+    A broker that has just started has no leader for a moment: then again, for `ACK_SECONDS`. Raises NotTakenError with the
+    broker's error code, and OSError when it is away.
     """
+    found: list[int] = []
+
+    def is_taken() -> bool:
+        error, offset = _produce(bootstrap, topic, partition, records)
+        if error and error not in _FOR_A_MOMENT:
+            raise NotTakenError(f"{topic}[{partition}]: error code {error}")
+        found.append(offset)
+        return not error
+
+    wait_for(is_taken, ACK_SECONDS, f"{topic}[{partition}] to have a leader")
+    return found[-1]
+
+
+def _produce(bootstrap: str, topic: str, partition: int, records: bytes) -> tuple[int, int]:
+    """The broker's error code and the first record's offset."""
     host, port = bootstrap.rsplit(":", 1)
     body = struct.pack(">hhih", PRODUCE, VERSION, 1, -1) + struct.pack(
         ">hhi", -1, -1, int(ACK_SECONDS * 1000)
@@ -71,9 +93,7 @@ def produce(bootstrap: str, topic: str, partition: int, records: bytes) -> int:
         answer = _receive(broker, struct.unpack(">i", _receive(broker, 4))[0])
     at = 4 + 4 + 2 + len(topic) + 4  # correlation, topics, the name, partitions
     error, offset = struct.unpack_from(">hq", answer, at + 4)
-    if error:
-        raise NotTakenError(f"{topic}[{partition}]: error code {error}")
-    return int(offset)
+    return error, offset
 
 
 def _name(raw: bytes) -> _Name:
