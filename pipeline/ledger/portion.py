@@ -68,6 +68,11 @@ class Portion:
     end: int
     records: list[Record]
 
+    @property
+    def size(self) -> int:
+        """Bytes of its values."""
+        return sum([len(one.value) for one in self.records if one.value.__class__ is bytes])
+
     def since(self, offset: int) -> "Portion":
         """What of it lies at or behind `offset`."""
         kept = [record for record in self.records if record.offset >= offset]

@@ -13,12 +13,13 @@ from pipeline.ledger.portion import Portion
 from pipeline.ledger.positions import TopicPartition
 from pipeline.worker.attempts import Attempts, OwnFaultError, StepOver
 from pipeline.worker.blocked import Blocked
-from pipeline.worker.transport import PARTS
 
 log = logging.getLogger(__name__)
 
 INTAKE = 6
 """Rounds that wait: each is a part of a batch (see PARTS), so about a batch and a half."""
+BATCH_BYTES = 16 * 2**20
+"""Of the values of a batch, about: rounds are bounded in bytes, so there is little more in one transaction."""
 
 Seek = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
@@ -87,14 +88,13 @@ class Folding:
         self.blocked.close()
 
     async def _gather(self) -> list[Portion]:
-        """One round, and what else is there already, up to a batch: rounds are aligned, so they are not cut.
-
-        A round is bounded in bytes, so a batch of no more rounds than make a full one is, too.
-        """
-        batch, rounds = [*await self._intake.get()], 1
-        while _records(batch) < self._batch_records and rounds < PARTS and not self._intake.empty():
-            batch.extend(self._intake.get_nowait())
-            rounds += 1
+        """One round, and what else is there already, up to a batch: rounds are aligned, so they are not cut."""
+        batch = [*await self._intake.get()]
+        records, size = _records(batch), _bytes(batch)
+        while records < self._batch_records and size < BATCH_BYTES and not self._intake.empty():
+            portions = self._intake.get_nowait()
+            records, size = records + _records(portions), size + _bytes(portions)
+            batch.extend(portions)
         return batch
 
     def _wanted(self, batch: Sequence[Portion]) -> list[Portion]:
@@ -142,6 +142,10 @@ class Folding:
 
 def _records(portions: Sequence[Portion]) -> int:
     return sum(len(portion.records) for portion in portions)
+
+
+def _bytes(portions: Sequence[Portion]) -> int:
+    return sum(portion.size for portion in portions)
 
 
 def _by_partition(portions: Sequence[Portion]) -> list[list[Portion]]:

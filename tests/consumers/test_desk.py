@@ -175,7 +175,7 @@ def test_the_list_says_that_it_may_not_be_whole_while_a_partition_stands_still(l
         " values ('t', 3, 9, 'worker-0', 'odd', :since)",
         since=NOW,
     )
-    assert "2026年11月23日 12:00 起" in (page := desk.get("/").text)
+    assert f"{words.moment(NOW, ZONE)} 起" in (page := desk.get("/").text)
     assert "hcp status" in page
     tell(ledger, "update stream_position set next_offset = 10")
     assert "hcp status" not in desk.get("/").text, "somebody else has folded the record"

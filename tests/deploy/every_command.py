@@ -25,6 +25,7 @@ SERVING = {"gateway", "desk", "exporter", "worker", "import watch", "terminal ru
 WORDS: dict[str, list[str]] = {
     "positions adopt": ["hcp.case.v1", "--yes"],
     "positions skip": ["hcp.case.v1/0/0", "--why", "a test"],
+    "outbox retry": ["--all"],
     "replay resume": ["replay_1"],
     "replay diff": ["replay_1"],
     "replay accept": ["replay_1", "--why", "a defect"],

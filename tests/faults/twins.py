@@ -54,11 +54,11 @@ _SERVICE_ROW = """
     from pipeline.ledger.write import write
     from pipeline.rules.fold import Changes
     from pipeline.rules.records import Dossier, Key
-    right, bare = held.hold, set()
+    import threading
+    right, near = held.hold, threading.local()
     def hold(cursor, keys, arrivals, policy, **options):
         got = right(cursor, keys, arrivals, policy, **options)
-        bare.clear()
-        bare.update(key for key in keys if key.case_no and key not in got)
+        bare = near.bare = {key for key in keys if key.case_no and key not in got}
         cursor.execute(
             f"select {entries.REVIEW} from review where case_no = any(%s)",
             [sorted({key.case_no for key in bare})],
@@ -77,7 +77,7 @@ _SERVICE_ROW = """
             write(cursor, Changes([change], {}, {}), stripe)
             change.dossier.key = key
         for change in others:
-            change.new = change.new or change.dossier.key in bare
+            change.new = change.new or change.dossier.key in getattr(near, "bare", ())
         write(cursor, Changes(others, changes.tally, {}), stripe)
     fold.hold = hold
     app.Folder = partial(app.Folder, write=without)
