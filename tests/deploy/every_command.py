@@ -26,6 +26,7 @@ WORDS: dict[str, list[str]] = {
     "positions adopt": ["hcp.case.v1", "--yes"],
     "positions skip": ["hcp.case.v1/0/0", "--why", "a test"],
     "outbox retry": ["--all"],
+    "device placeholders": ["desk-1", "000000"],
     "replay resume": ["replay_1"],
     "replay diff": ["replay_1"],
     "replay accept": ["replay_1", "--why", "a defect"],
