@@ -96,12 +96,8 @@ def received_at(record: Record) -> float:
 
     Raises nothing, whatever the record holds.
     """
-    value = record.value
-    if value.__class__ is bytes and value:
-        try:
-            claimed = _decode(value).received_at
-            if claimed is not None and claimed.tzinfo is not None:
-                return claimed.timestamp()
-        except Exception:  # noqa: BLE001, S110  the fold says what is wrong with it; here the log's time serves
-            pass
-    return record.timestamp / 1000
+    try:
+        claimed = _decode(record.value).received_at if record.value.__class__ is bytes else None
+        return claimed.timestamp() if claimed and claimed.tzinfo else record.timestamp / 1000
+    except Exception:  # noqa: BLE001  the fold says what is wrong with it; here the log's time serves
+        return record.timestamp / 1000
