@@ -12,7 +12,16 @@ from typing import Any
 
 import msgspec
 
-from pipeline.ledger.portion import MOST_HEADERS, MOST_KEPT, Headers, Part, Portion, Record, Unreadable
+from pipeline.ledger.portion import (
+    MOST_HEADERS,
+    MOST_KEPT,
+    Headers,
+    Part,
+    Portion,
+    Record,
+    Unreadable,
+    as_bytes,
+)
 from pipeline.ledger.raw import RawFields, pack
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import failed
@@ -125,10 +134,7 @@ def dead_letter(portion: Portion, record: Record, reason: str, message: str, sea
         return _unread(portion, record, Unreadable(reason, message, value.parts, value.records), sealer)
     key, value = record.key or b"", value or b""
     if len(key) + len(value) + size_of(record.headers) > MOST_KEPT:
-        wire = b"".join(
-            name.encode("utf-8", "backslashreplace") + b"=" + (said or b"") + b"\n"
-            for name, said in record.headers
-        )
+        wire = as_bytes(record.headers)
         parts = {"key": Part.of(key, 0), "value": Part.of(value, 0), "headers": Part.of(wire, 0)}
         return _unread(portion, record, Unreadable(reason, message, parts), sealer)
     place = Place(portion.topic, portion.partition, record.offset)

@@ -1,5 +1,6 @@
 """A portion of the log: the records of one poll of one partition, and the range [start, end) that they cover."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -28,6 +29,13 @@ class Part(msgspec.Struct, array_like=True, frozen=True):
     def of(cls, data: bytes, most: int = MOST_KEPT) -> "Part":
         """These bytes, or a beginning of them if they are more than `most`."""
         return cls(data if len(data) <= most else data[:PREFIX], len(data), sha256(data).hexdigest())
+
+
+def as_bytes(headers: Iterable[tuple[str, bytes | None]]) -> bytes:
+    """Headers as lines of `name=value`, for a part of a record whose headers are not kept as they were."""
+    return b"".join(
+        name.encode("utf-8", "backslashreplace") + b"=" + (value or b"") + b"\n" for name, value in headers
+    )
 
 
 class Unreadable(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatch
 
-from pipeline.ledger.portion import MOST_HEADERS, MOST_KEPT, PREFIX, Part, Record, Unreadable
+from pipeline.ledger.portion import MOST_HEADERS, MOST_KEPT, PREFIX, Part, Record, Unreadable, as_bytes
 from pipeline.worker.decompression import Undecodable, chunks, unpacked
 from schemas.events import Reason
 
@@ -84,9 +84,7 @@ def _unpacked_batch(header: Header, batch: bytes, plain: bytes) -> bytes:
 
 def _with_many_headers(record: Any) -> Record:
     """Without its headers as objects: a million of them would take 100 MB."""
-    wire = b"".join(
-        name.encode() + b"=" + (value or b"") + b"\n" for name, value in record.headers[:MOST_HEADERS]
-    )
+    wire = as_bytes(record.headers[:MOST_HEADERS])
     message = f"{len(record.headers)} headers, at most {MOST_HEADERS} are allowed; the first are kept"
     parts = {
         "key": Part.of(record.key or b""),
