@@ -6,7 +6,9 @@ to more than the bound, the same format once more in Python (https://kafka.apach
 
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
+from itertools import islice
 from typing import Any, NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatch
@@ -48,6 +50,11 @@ class Header(NamedTuple):
         """The offset behind its last record."""
         return self.base_offset + self.last_offset_delta + 1
 
+    @property
+    def holes(self) -> int:
+        """How many of its offsets have no record: so far, at most, a record may lie behind the one that is expected."""
+        return self.end - self.base_offset - self.size
+
 
 def records(batch: bytes) -> Iterator[Record]:
     """The records of a batch of format 2 that is no control batch. Raises nothing for what the batch holds.
@@ -57,20 +64,29 @@ def records(batch: bytes) -> Iterator[Record]:
     header = Header(*HEADER.unpack_from(batch))
     payload = batch[HEADER.size :]
     try:
-        plain = unpacked(header.attributes & CODEC, payload, FAST_BYTES)
+        plain = _unpacked(header, payload)
     except Undecodable as error:
         yield whole(batch, header.base_offset, header.end, header.max_timestamp, str(error))
         return
     if plain is None:
         yield from _slowly(header, batch, chunks(header.attributes & CODEC, payload))
         return
-    offset = header.base_offset
-    try:
+    done, expected, latest = 0, header.base_offset, header.base_offset + header.holes
+    with suppress(Exception):  # whatever it was: the slow reader says which record, and goes on behind it
         for record in DefaultRecordBatch(_unpacked_batch(header, batch, plain)):
-            offset = record.offset + 1
+            if not expected <= record.offset <= latest + done:
+                break
+            expected, done = record.offset + 1, done + 1
             yield record if len(record.headers) <= MOST_HEADERS else _with_many_headers(record)
-    except Exception:  # noqa: BLE001  whatever it was: the slow reader says which record, and goes on behind it
-        yield from (one for one in _slowly(header, batch, [plain]) if one.offset >= offset)
+    if done < header.size:
+        yield from islice(_slowly(header, batch, [plain]), done, None)
+
+
+def _unpacked(header: Header, payload: bytes) -> bytes | None:
+    """None if that is too much for the fast reader. Raises Undecodable."""
+    if header.holes < 0:
+        raise Undecodable(f"it says that it holds {header.size}")
+    return unpacked(header.attributes & CODEC, payload, FAST_BYTES)
 
 
 def _unpacked_batch(header: Header, batch: bytes, plain: bytes) -> bytes:
@@ -84,14 +100,17 @@ def _unpacked_batch(header: Header, batch: bytes, plain: bytes) -> bytes:
 
 def _with_many_headers(record: Any) -> Record:
     """Without its headers as objects: a million of them would take 100 MB."""
-    wire = as_bytes(record.headers[:MOST_HEADERS])
     message = f"{len(record.headers)} headers, at most {MOST_HEADERS} are allowed; the first are kept"
-    parts = {
+    return unreadable(record.offset, record.timestamp, Reason.TOO_LARGE, message, _parts_of(record))
+
+
+def _parts_of(record: Any) -> dict[str, Part]:
+    wire = as_bytes(record.headers[:MOST_HEADERS])
+    return {
         "key": Part.of(record.key or b""),
         "value": Part.of(record.value or b""),
         "headers": Part.of(wire, PREFIX),
     }
-    return unreadable(record.offset, record.timestamp, Reason.TOO_LARGE, message, parts)
 
 
 def unreadable(
@@ -114,12 +133,22 @@ def _slowly(header: Header, batch: bytes, pieces: Iterable[bytes]) -> Iterator[R
     """Record by record; what cannot be told apart any more, to the end of the batch, is one."""
     stream, at = _Stream(iter(pieces)), header.base_offset
     try:
-        for _ in range(header.size):
+        for done in range(header.size):
             record = _record(header, stream, at)
+            if not at <= record.offset <= header.base_offset + header.holes + done:
+                record = _out_of_place(record, at)
             at = record.offset + 1
             yield record
     except Undecodable as error:
         yield whole(batch, at, header.end, header.max_timestamp, str(error))
+
+
+def _out_of_place(record: Record, expected: int) -> Record:
+    """A record whose offset another one has, or one behind its batch: taken at its word it would hide that one."""
+    if isinstance(record.value, Unreadable):
+        return record._replace(offset=expected)
+    message = f"it says that its offset is {record.offset}, which is not its own"
+    return unreadable(expected, record.timestamp, Reason.UNREADABLE, message, _parts_of(record))
 
 
 class _Stream:
@@ -213,7 +242,11 @@ def _short(header: Header, body: bytes) -> Record:
     if count > MOST_HEADERS:
         message = f"{count} headers, at most {MOST_HEADERS} are allowed"
         return unreadable(offset, timestamp, Reason.TOO_LARGE, message, _parts(body))
+    if count < 0:
+        raise Undecodable("the number of its headers is negative")
     headers = tuple((stream.take(stream.varint()).decode(), _field(stream)) for _ in range(count))
+    if stream.rest():
+        raise Undecodable("it is longer than its parts")
     return Record(offset, timestamp, key, headers, value)
 
 

@@ -81,6 +81,11 @@ def _amid_ordinary(event: Event) -> list[Raw]:
     return [plain(before), plain(event, value=_blank(BOMB_BYTES)), plain(after)]
 
 
+def _out_of_place(event: Event) -> list[Raw]:
+    """Three records, of which the second claims an offset far ahead, and the third that of the first."""
+    return [plain(event, place=place) for place in (0, 1 << 30, 0)]
+
+
 ODD: dict[str, Odd] = {
     "header-name-not-utf8": _around(dead=True, headers=[(b"\xff\xfe\xfa", b"1")]),
     "header-value-not-utf8": _around(headers=[(b"trace", b"\xff\xfe\xfa")]),
@@ -111,6 +116,7 @@ ODD: dict[str, Odd] = {
     "snappy-16m": bomb(SNAPPY_BYTES, "snappy"),
     "zstd-200m": bomb(BOMB_BYTES, "zstd"),
     "bomb-amid-ordinary": Odd(_amid_ordinary, codec="gzip", many=3),
+    "offsets-not-their-own": Odd(_out_of_place, many=3),
     "nan": _text(_member('"extra": NaN'), dead=True),
     "key-twice": _text(_member('"service_no": 5')),
     "lone-surrogate": _text(_member(r'"source": "\ud800"')),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kafka.record.default_records import DefaultRecordBatchBuilder as Builder
+from kafka.record.util import calc_crc32c
 
 from tests.wait import wait_for
 
@@ -20,17 +21,22 @@ CODECS = {
 PRODUCE, VERSION = 0, 7
 """Version 7 is the first in which a broker takes zstd."""
 ACK_SECONDS = 30.0
+_CHECKSUM_AT, _CHECKED_FROM, _LAST_PLACE_AT = 17, 21, 23
+"""In a batch: what the broker compares with the number of records, and what it believes of each record."""
 NOBODY = -1
 """No producer id: the broker compares no sequence, so a topic may be deleted and made again in between."""
 
 
 class Raw(NamedTuple):
-    """A record as bytes. `timestamp`: Unix milliseconds, now if None; a topic with LogAppendTime ignores it."""
+    """A record as bytes. `timestamp`: Unix milliseconds, now if None; a topic with LogAppendTime ignores it. `place`: in its
+    batch, as it claims; its own if None.
+    """
 
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[bytes, bytes | None]] = ()
     timestamp: int | None = None
+    place: int | None = None
 
 
 _FOR_A_MOMENT = frozenset({3, 5, 6})
@@ -55,10 +61,19 @@ def batch(records: Sequence[Raw], codec: str = "none") -> bytes:
     """One batch of format 2 with these records. Pure but for the clock."""
     builder = Builder(2, CODECS[codec], False, NOBODY, NOBODY, NOBODY, 1 << 30)
     now = int(time.time() * 1000)
-    for offset, one in enumerate(records):
+    for place, one in enumerate(records):
         headers = [(_name(name), value) for name, value in one.headers]
-        builder.append(offset, now if one.timestamp is None else one.timestamp, one.key, one.value, headers)
-    return bytes(builder.build())
+        builder.append(
+            place if one.place is None else one.place,
+            now if one.timestamp is None else one.timestamp,
+            one.key,
+            one.value,
+            headers,
+        )
+    made = builder.build()
+    struct.pack_into(">i", made, _LAST_PLACE_AT, len(records) - 1)
+    struct.pack_into(">I", made, _CHECKSUM_AT, calc_crc32c(memoryview(made)[_CHECKED_FROM:]))
+    return bytes(made)
 
 
 def produce(bootstrap: str, topic: str, partition: int, records: bytes) -> int:

@@ -1,10 +1,12 @@
 """Record batches: what is in them comes out, fast or slowly; whatever is in them, nothing raises and no offset is passed over."""
 
+import gzip
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import cramjam
 import lz4.frame
 import pytest
 import zstandard
@@ -22,6 +24,12 @@ Headers = list[tuple[str, bytes | None]]
 Plain = tuple[bytes | None, bytes | None, Headers]
 NAMES = {0: "none", 1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
 BASE = 40
+PACK: dict[int, Callable[[bytes], bytes]] = {
+    1: gzip.compress,
+    2: lambda data: bytes(cramjam.snappy.compress_raw(data)),
+    3: lz4.frame.compress,
+    4: zstandard.compress,
+}
 codecs = st.sampled_from(sorted(NAMES))
 fields = st.none() | st.binary(max_size=60)
 plain_records = st.tuples(fields, fields, st.lists(st.tuples(st.text(max_size=6), fields), max_size=3))
@@ -60,7 +68,9 @@ def test_what_is_in_a_batch_comes_out_fast_and_slowly(found: list[Plain], codec:
 
 
 @given(st.lists(plain_records, min_size=1, max_size=6), codecs, st.data())
-def test_damage_raises_nothing_and_passes_no_offset_over(found: list[Plain], codec: int, data: Any) -> None:
+def test_damage_raises_nothing_and_each_offset_is_told_once(
+    found: list[Plain], codec: int, data: Any
+) -> None:
     made = batch(found, codec)
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(HEADER.size, len(made) - 1))
@@ -68,9 +78,51 @@ def test_damage_raises_nothing_and_passes_no_offset_over(found: list[Plain], cod
     if data.draw(st.booleans()):
         del made[data.draw(st.integers(HEADER.size, len(made))) :]
     got = list(records(bytes(made)))
-    assert got
-    for one in got:
-        assert isinstance(one.value, Unreadable | bytes | None)
+    told = [offset for one in got for offset in range(one.offset, one.offset + _count(one))]
+    assert told == list(range(BASE, BASE + len(found)))
+
+
+def _count(record: Record) -> int:
+    return record.value.records if isinstance(record.value, Unreadable) else 1
+
+
+@pytest.mark.parametrize("claimed", [[0, 0, 0], [0, 2, 2], [0, 9, 2], [0, 1, 0], [-1, 1, 2], [0, 1, 2**40]])
+@pytest.mark.parametrize("codec", NAMES)
+def test_a_record_with_an_offset_that_is_not_its_own_hides_no_other(claimed: list[int], codec: int) -> None:
+    """As no client sends it and every broker takes it."""
+    payload = b"".join(_with_delta(delta, b"%d" % n) for n, delta in enumerate(claimed))
+    made = repacked(batch([(None, b"x", [])] * 3), 0, payload)
+    made = made if not codec else repacked(bytearray(made), codec, PACK[codec](payload))
+    got = list(records(made))
+    assert [one.offset for one in got] == [BASE, BASE + 1, BASE + 2]
+    for n, (one, delta) in enumerate(zip(got, claimed, strict=True)):
+        if delta == n:
+            assert one.value == b"%d" % n
+        else:
+            assert isinstance(one.value, Unreadable)
+            assert one.value.parts["value"].data == b"%d" % n
+            assert str(BASE + delta) in one.value.message
+
+
+def _with_delta(delta: int, value: bytes) -> bytes:
+    """A record that claims this place in its batch."""
+    body = b"\0\0" + _varint(delta) + _varint(-1) + _varint(len(value)) + value + _varint(0)
+    return _varint(len(body)) + body
+
+
+def _varint(number: int) -> bytes:
+    left, out = (number << 1) ^ (number >> 63), bytearray()
+    while left > 0x7F:
+        out.append(left & 0x7F | 0x80)
+        left >>= 7
+    return bytes([*out, left])
+
+
+def test_a_batch_that_says_it_holds_more_than_it_has_offsets_is_one_letter() -> None:
+    made = batch([(None, b"x", [])] * 3)
+    struct.pack_into(">i", made, 57, 4)
+    (only,) = records(bytes(made))
+    assert (only.offset, _count(only)) == (BASE, 3)
 
 
 def test_a_header_name_that_is_no_utf8_hides_no_other_record() -> None:
