@@ -1,10 +1,11 @@
-"""Faust's Kafka transport, five things changed: in what portions and in which order records come, from where, which, how read.
+"""Faust's Kafka transport, changed in six things: in what portions and in which order records come, from where, which, how, when.
 
 Portions: one object for all records of a partition in a poll, with the range of the log that they cover, so that holes
 (transaction markers, aborted records, compaction) are known to be no losses; all portions of a poll come as one message.
 Order: partitions are aligned in time.
 From: the ledger's positions. Which: committed records only, which Faust does not offer outside `exactly_once`; and none of a
-partition that is blocked. How: by readers that raise nothing (`pipeline.worker.fetching`). See docs/decisions/0001-batches-into-a-faust-agent.md.
+partition that is blocked. How: by readers that raise nothing (`pipeline.worker.fetching`).
+When: between two seeks, never while somebody seeks. See docs/decisions/0001-batches-into-a-faust-agent.md.
 """
 
 import asyncio
