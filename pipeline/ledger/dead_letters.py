@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Row, Select, and_, exists, func, select, text, true, tuple_
 
+from pipeline.ledger.decode import open_around
 from pipeline.ledger.office_tables import dead_letter_action
 from pipeline.ledger.outbox import headers_from
 from pipeline.ledger.portion import Headers, Part
@@ -70,13 +71,17 @@ class Line(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """The whole of it; `value` is sealed. `parts`, sealed too: of a record that could not be kept as it was."""
+    """The whole of it; `value` is sealed. `parts`, sealed too: of a record that could not be kept as it was.
+
+    `around`: its key and headers, sealed; None if they are in clear, as letters of earlier versions have them.
+    """
 
     line: Line
     version: str
     key: bytes | None
     headers: Headers
     value: bytes
+    around: bytes | None = None
     parts: bytes | None = None
     records: int = 1
 
@@ -88,6 +93,13 @@ class Letter(NamedTuple):
     def open(self, sealer: Sealer) -> bytes:
         """The bytes that the sender sent. Raises CannotOpen."""
         return sealer.open(self.value.decode(), *self._about)
+
+    def unsealed(self, sealer: Sealer) -> "Letter":
+        """The same with its key and headers in clear. Raises CannotOpen."""
+        if self.around is None:
+            return self
+        key, headers = open_around(self.around, self._about, sealer)
+        return self._replace(key=key, headers=headers, around=None)
 
     def open_parts(self, sealer: Sealer) -> dict[str, Part]:
         """What is kept of a record that could not be kept as it was; empty for any other. Raises CannotOpen."""
@@ -113,7 +125,7 @@ class Deed(NamedTuple):
 
 
 _NAME = ("topic", "partition", "offset", "topic_id")
-_KEPT = ("version", "key", "headers", "value", "parts", "records")
+_KEPT = ("version", "key", "headers", "value", "around", "parts", "records")
 _AFTER = {Action.RETRY: State.RETRIED, Action.EDIT: State.EDITED, Action.DISCARD: State.DISCARDED}
 _of_letter = tuple_(*(dead_letter.c[name] for name in _NAME))
 _deed = dead_letter_action.c
@@ -141,6 +153,7 @@ def whole(connection: Connection, names: Iterable[Name]) -> list[Letter]:
             row.key,
             tuple(headers_from(row.headers)),
             row.value,
+            row.around,
             row.parts,
             row.records,
         )

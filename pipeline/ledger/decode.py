@@ -1,5 +1,6 @@
 """From a portion to events: what is valid goes on, what is not becomes a dead letter with its reason."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ LATEST_MS = 253_402_214_400_000
 """The last day that Python's and PostgreSQL's times both have, in Unix milliseconds."""
 MOST_AROUND = 64 * 1024
 """Bytes of key and headers together: what goes around a value of as many at most."""
+_BACKSLASH = 0x5C
+_AROUND = "around"
+"""Sealed about this, too: a value cannot be put in their place."""
 _SEALED = re.compile(r"s1\.[0-9A-Za-z]+\.[0-9A-Za-z_-]{22,}")
 _SHA256 = re.compile(b"[0-9a-f]{64}")
 _KIND: dict[Stream, type[CaseEvent] | type[ReviewEvent]] = {
@@ -49,10 +53,10 @@ _KIND: dict[Stream, type[CaseEvent] | type[ReviewEvent]] = {
 
 @dataclass(slots=True)
 class DeadLetter:
-    """A record that could not be read. `value` is sealed whole: it may hold a phone number.
+    """A record that could not be read. `value` is sealed whole, and so are key and headers: it may hold a phone number.
 
-    `parts`: sealed as well, of a record that is not kept as it was; then `value` is empty, and so are key and headers.
-    `records`: how many offsets it stands for.
+    `around`: key and headers. `parts`: of a record that is not kept as it was; then `value` is empty, and no `around` is
+    there. `records`: how many offsets it stands for.
     """
 
     record: Record
@@ -60,6 +64,7 @@ class DeadLetter:
     reason: str
     message: str
     value: bytes
+    around: bytes | None = None
     parts: bytes | None = None
     records: int = 1
 
@@ -92,14 +97,14 @@ def decode(
         got = _read(kind, portion, record, sealer, stepped_over)
         if got is None:
             skipped += 1
-            raw.append((record.offset, record.timestamp, record.key, record.headers, None, False))
+            raw.append((record.offset, record.timestamp, None, (), None, False))
         elif isinstance(got, DeadLetter):
             dead.append(got)
-            kept = got.record
-            raw.append((kept.offset, kept.timestamp, kept.key, kept.headers, None, True, got.records))
+            raw.append((record.offset, record.timestamp, None, (), None, True, got.records))
         else:
-            arrivals.append(got[0])
-            raw.append((record.offset, record.timestamp, record.key, record.headers, got[1], False))
+            arrival, headers, value = got
+            arrivals.append(arrival)
+            raw.append((record.offset, record.timestamp, None, headers, value, False))
     records = len(arrivals) + skipped + sum(one.records for one in dead)
     return Decoded(portion, arrivals, dead, skipped, pack(raw), records)
 
@@ -110,8 +115,8 @@ def _read(
     record: Record,
     sealer: Sealer,
     stepped_over: Mapping[int, str],
-) -> tuple[Arrival, bytes] | DeadLetter | None:
-    """A record's event and the bytes that may be kept of it; or its dead letter; None for a tombstone."""
+) -> tuple[Arrival, Headers, bytes] | DeadLetter | None:
+    """A record's event, and the headers and bytes that may be kept of it; or its dead letter; None for a tombstone."""
     value = record.value
     if stepped_over and record.offset in stepped_over:
         return dead_letter(portion, record, Reason.STEPPED_OVER, stepped_over[record.offset], sealer)
@@ -138,8 +143,20 @@ def dead_letter(portion: Portion, record: Record, reason: str, message: str, sea
         parts = {"key": Part.of(key, 0), "value": Part.of(value, 0), "headers": Part.of(wire, 0)}
         return _unread(portion, record, Unreadable(reason, message, parts), sealer)
     place = Place(portion.topic, portion.partition, record.offset)
-    sealed = sealer.seal(value, place.topic, str(place.partition), str(place.offset)).encode()
-    return DeadLetter(record, place, reason, message, sealed)
+    about = place.topic, str(place.partition), str(place.offset)
+    around = seal_around(record.key, record.headers, about, sealer)
+    return DeadLetter(record, place, reason, message, sealer.seal(value, *about).encode(), around)
+
+
+def seal_around(key: bytes | None, headers: Headers, about: tuple[str, str, str], sealer: Sealer) -> bytes:
+    """Key and headers of the record that lay at topic, partition and offset, readable only with the key."""
+    return sealer.seal(msgspec.msgpack.encode((key, headers)), *about, _AROUND).encode()
+
+
+def open_around(sealed: bytes, about: tuple[str, str, str], sealer: Sealer) -> tuple[bytes | None, Headers]:
+    """Key and headers again. Raises CannotOpen."""
+    clear = sealer.open(sealed.decode(), *about, _AROUND)
+    return msgspec.msgpack.decode(clear, type=tuple[bytes | None, Headers])
 
 
 def size_of(headers: Headers) -> int:
@@ -152,22 +169,22 @@ def _unread(portion: Portion, record: Record, found: Unreadable, sealer: Sealer)
     about = place.topic, str(place.partition), str(place.offset)
     parts = sealer.seal(msgspec.msgpack.encode(found.parts), *about).encode()
     bare = Record(record.offset, record.timestamp, None, (), found)
-    return DeadLetter(
-        bare, place, found.reason, found.message, sealer.seal(b"", *about).encode(), parts, found.records
-    )
+    empty = sealer.seal(b"", *about).encode()
+    return DeadLetter(bare, place, found.reason, found.message, empty, None, parts, found.records)
 
 
 def _arrive(
     kind: type[CaseEvent] | type[ReviewEvent], portion: Portion, record: Record, value: bytes, sealer: Sealer
-) -> tuple[Arrival, bytes]:
-    """The event of a record, and its bytes as they may be kept: with the reviewer sealed."""
+) -> tuple[Arrival, Headers, bytes]:
+    """The event of a record, the headers that a replay needs, and its bytes as they may be kept: with the reviewer sealed."""
     _check_size(record)
-    ce_id, resent_at = _headers(record) if record.headers else (None, None)
+    ce_id, resent_at, headers = _headers(record) if record.headers else (None, None, ())
     got: Received[Any] = read(kind, value, appended_at(record.timestamp), ce_id, resent_at)
     flags, sent_digest = got.flags, None
     if kind is ReviewEvent:
         if got.event.device_seq is not None:
             sent_digest = _sent_digest(record, value)
+            headers = *headers, (SENT_DIGEST, sent_digest.encode())  # the value that is kept may be another
         value = _seal_reviewer(got.event, got.event_id, value, sealer)
         if got.event.reason_codes:
             odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
@@ -176,7 +193,7 @@ def _arrive(
         flags = _in_order(flags + wrong)
     place = Place(portion.topic, portion.partition, record.offset)
     entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags, sent_digest)
-    return Arrival(key_of(got.event, got.event_id), entry), value
+    return Arrival(key_of(got.event, got.event_id), entry), headers, value
 
 
 def _check_size(record: Record) -> None:
@@ -197,15 +214,17 @@ def _in_order(flags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(flags))
 
 
-def _headers(record: Record) -> tuple[str | None, str | None]:
-    """`ce_id` and `hcp_received_at`, if they are there."""
+def _headers(record: Record) -> tuple[str | None, str | None, Headers]:
+    """`ce_id` and `hcp_received_at`, if they are there, and these two as they came: a replay needs no others."""
     ce_id = resent_at = None
+    kept_id: Headers = ()
+    kept_time: Headers = ()
     for name, value in record.headers:
         if name == "ce_id" and value is not None:
-            ce_id = _text(name, value)
+            ce_id, kept_id = _text(name, value), ((name, value),)
         elif name == "hcp_received_at" and value is not None:
-            resent_at = _text(name, value)
-    return ce_id, resent_at
+            resent_at, kept_time = _text(name, value), ((name, value),)
+    return ce_id, resent_at, kept_id + kept_time
 
 
 def _sent_digest(record: Record, value: bytes) -> str:
@@ -231,23 +250,46 @@ def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Seal
     """
     reviewer = event.reviewer
     if reviewer is None:
-        return value
+        return _without_repeats(value) if _may_repeat(value) else value
     if isinstance(reviewer, str) and _SEALED.fullmatch(reviewer):
         if not event.reviewer_mark:
             event.reviewer_mark = _mark(event_id, reviewer, sealer)
-        return value
+        return _without_repeats(value) if _may_repeat(value) else value
     if isinstance(reviewer, str):
         reviewer = Reviewer(name=reviewer)
     event.reviewer = sealer.seal_reviewer(event_id, reviewer.name, reviewer.phone, reviewer.id_number)
     if not event.reviewer_mark:
         event.reviewer_mark = sealer.mark_of(reviewer)
+    return _written_anew(value, {"reviewer": event.reviewer})
+
+
+def _may_repeat(value: bytes) -> bool:
+    """Whether an identity may stand in this JSON under a key that comes again, perhaps escaped."""
+    return value.count(b'"reviewer"') > 1 or (_BACKSLASH in value and b"\\u00" in value)
+
+
+def _without_repeats(value: bytes) -> bytes:
+    """This JSON without what stands in it under a key that comes again: the last one counts, the first may be in clear."""
+    repeated = False
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len(dict(pairs)) < len(pairs)
+
+    json.loads(value, object_pairs_hook=note, parse_int=float)
+    return _written_anew(value, {}) if repeated else value
+
+
+def _written_anew(value: bytes, other: dict[str, Any]) -> bytes:
+    """This JSON object with each key once, and `other` fields of it."""
     body: dict[str, Any] = msgspec.json.decode(value)
-    sealed = msgspec.json.encode(body | {"reviewer": event.reviewer})
-    if len(sealed) > MAX_BYTES:
+    written = msgspec.json.encode(body | other)
+    if len(written) > MAX_BYTES:
         raise Invalid(
-            Reason.TOO_LARGE, f"{len(sealed)} bytes with the reviewer sealed, at most {MAX_BYTES} are allowed"
+            Reason.TOO_LARGE,
+            f"{len(written)} bytes with the reviewer sealed, at most {MAX_BYTES} are allowed",
         )
-    return sealed
+    return written
 
 
 def _mark(event_id: str, sealed: str, sealer: Sealer) -> str:

@@ -197,9 +197,9 @@ def _dead_row(dead: DeadLetter, topic_id: str) -> dict[str, Any]:
     return {
         **asdict(dead.place),
         "topic_id": topic_id,
-        "key": dead.record.key,
         "value": dead.value,
-        "headers": headers_json(dead.record.headers),
+        "headers": headers_json(()),
+        "around": dead.around,
         "reason": dead.reason,
         "message": dead.message,
         "parts": dead.parts,

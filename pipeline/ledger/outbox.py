@@ -69,11 +69,11 @@ def ticket_event_row(event: TicketEvent) -> dict[str, Any]:
 
 
 def dead_letter_row(dead: DeadLetter, at: str) -> dict[str, Any]:
-    """A dead letter for `hcp.dead-letter.v1`: the original headers and where it lay, the bytes sealed.
+    """A dead letter for `hcp.dead-letter.v1`: why, and where it lay; the record's own key, headers and bytes sealed.
 
     Of one that is not kept as it was the value is its sealed parts.
     """
-    headers = dict(dead.record.headers) | {
+    headers: dict[str, bytes | None] = {
         "hcp_reason": dead.reason.encode(),
         "hcp_message": dead.message.encode(),
         "hcp_topic": dead.place.topic.encode(),
@@ -82,9 +82,11 @@ def dead_letter_row(dead: DeadLetter, at: str) -> dict[str, Any]:
         "hcp_version": VERSION.encode(),
         "hcp_at": at.encode(),
     }
+    if dead.around is not None:
+        headers["hcp_around"] = dead.around
     if dead.parts is not None:
         headers |= {"hcp_parts": b"1", "hcp_records": str(dead.records).encode()}
-    return _row(Stream.DEAD_LETTER, dead.record.key, headers, dead.parts or dead.value)
+    return _row(Stream.DEAD_LETTER, None, headers, dead.parts or dead.value)
 
 
 def _row(

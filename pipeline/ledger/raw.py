@@ -1,7 +1,8 @@
 """Raw blocks: what the log said, record by record, so that a replay can go back beyond the log's retention.
 
 A block is an lz4 frame, with its checksum, of a MessagePack list of `RawRecord`. Identities in it are sealed; a refused
-record's bytes lie in `dead_letter`, sealed whole; one that stands for several offsets is there once.
+record lies in `dead_letter`, sealed whole; one that stands for several offsets is there once. Of key and headers, which may
+hold anything, only what the fold reads is kept.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,10 @@ from pipeline.ledger.portion import Headers
 
 
 class RawRecord(NamedTuple):
-    """`value` is None for a tombstone and, with `refused`, for a dead letter, which stands for so many `records`."""
+    """`value` is None for a tombstone and, with `refused`, for a dead letter, which stands for so many `records`.
+
+    `key`, and headers that the fold does not read: in blocks of earlier versions only.
+    """
 
     offset: int
     timestamp: int

@@ -284,9 +284,10 @@ dead_letter = Table(
     Column("partition", SmallInteger, primary_key=True),
     Column("topic_id", Text, primary_key=True),
     Column("offset", BigInteger, primary_key=True),
-    Column("key", LargeBinary),
+    Column("key", LargeBinary, comment="in clear, of letters from before `around`"),
     Column("value", LargeBinary, nullable=False, comment="sealed"),
-    Column("headers", JSON, nullable=False, comment="[[name, base64], …]"),
+    Column("headers", JSON, nullable=False, comment="in clear, as `key`; else empty"),
+    Column("around", LargeBinary, comment="sealed: key and headers"),
     Column("reason", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("parts", LargeBinary, comment="sealed: what is kept of a record that could not be kept as it was"),
@@ -310,7 +311,7 @@ outbox = Table(
     Column("retried_at", DateTime(timezone=True), comment="when a person put it back"),
     Column("retried_by", Text),
 )
-_uncompressed(dead_letter, "value", "parts")
+_uncompressed(dead_letter, "value", "around", "parts")
 _uncompressed(outbox, "value")
 Index(
     "outbox_unsent",

@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline import log
+from pipeline.ledger.decode import open_around
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.portion import Part, Portion, Record, Unreadable, received_at
 from pipeline.ledger.raw import Damaged, RawRecord, unpack
@@ -35,6 +36,7 @@ class Gap(NamedTuple):
 
 class _Letter(NamedTuple):
     value: memoryview
+    around: memoryview | None
     parts: memoryview | None
     reason: str
     message: str
@@ -56,7 +58,7 @@ _BLOCKS = """
     select first_offset, records, data from raw_block where topic = %(topic)s and partition = %(partition)s
         and topic_id = %(topic_id)s and first_offset >= %(start)s and first_offset < %(end)s order by 1"""
 _REFUSED = """
-    select "offset", value, parts, reason, message, records from dead_letter where topic = %(topic)s and partition = %(partition)s
+    select "offset", value, around, parts, reason, message, records from dead_letter where topic = %(topic)s and partition = %(partition)s
         and topic_id = %(topic_id)s and "offset" = any(%(offsets)s)"""
 
 
@@ -137,33 +139,35 @@ class Source:
             cursor.execute(_REFUSED, about | {"offsets": refused})
             letters = {row[0]: _Letter(*row[1:]) for row in cursor.fetchall()}
         return [
-            Record(
-                r.offset,
-                r.timestamp,
-                r.key,
-                r.headers,
-                self._open(span, r.offset, letters) if r.refused else r.value,
-            )
+            self._opened(span, r, letters)
+            if r.refused
+            else Record(r.offset, r.timestamp, r.key, r.headers, r.value)
             for r in raw
         ]
 
-    def _open(self, span: Span, offset: int, letters: dict[int, "_Letter"]) -> bytes | Unreadable:
-        """The bytes of a record that was refused, or what is kept of them."""
-        place = f"{span.topic}/{span.partition}/{offset}"
-        if offset not in letters:
+    def _opened(self, span: Span, raw: RawRecord, letters: dict[int, "_Letter"]) -> Record:
+        """A record that was refused, as it came, or with what is kept of it."""
+        place = f"{span.topic}/{span.partition}/{raw.offset}"
+        if raw.offset not in letters:
             raise Stop(f"the dead letter {place} is not in the ledger any more: see `hcp verify`")
-        letter, about = letters[offset], (span.topic, str(span.partition), str(offset))
+        letter, about = letters[raw.offset], (span.topic, str(span.partition), str(raw.offset))
+        key, headers = raw.key, raw.headers
         try:
-            if letter.parts is None:
-                return self._sealer.open(bytes(letter.value).decode(), *about)
-            parts = msgspec.msgpack.decode(
-                self._sealer.open(bytes(letter.parts).decode(), *about), type=dict[str, Part]
-            )
-            return Unreadable(letter.reason, letter.message, parts, letter.records)
+            if letter.around is not None:
+                key, headers = open_around(bytes(letter.around), about, self._sealer)
+            value = self._value(letter, about)
         except CannotOpen as error:
             raise Stop(
                 f"the dead letter {place} does not open ({error}): is its key in HCP_SEAL__KEYS?"
             ) from None
+        return Record(raw.offset, raw.timestamp, key, headers, value)
+
+    def _value(self, letter: "_Letter", about: tuple[str, str, str]) -> bytes | Unreadable:
+        if letter.parts is None:
+            return self._sealer.open(bytes(letter.value).decode(), *about)
+        opened = self._sealer.open(bytes(letter.parts).decode(), *about)
+        parts = msgspec.msgpack.decode(opened, type=dict[str, Part])
+        return Unreadable(letter.reason, letter.message, parts, letter.records)
 
     def _log(self, span: Span) -> Iterator[Portion]:
         at, tp = span.start, TopicPartition(span.topic, span.partition)

@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 from pipeline.ledger import tables
 from pipeline.ledger.copying import insert
 from pipeline.ledger.decode import EPOCH, DeadLetter
-from pipeline.ledger.outbox import dead_letter_row, headers_from, ticket_event_row
+from pipeline.ledger.outbox import dead_letter_row, ticket_event_row
 from pipeline.ledger.portion import Record
 from pipeline.rules.records import Place
 from schemas.codes import Channel
@@ -28,7 +28,7 @@ _TICKETS = """
         and not exists (select from office.ticket_step o where o.ticket_id = t.ticket_id))
     order by t.ticket_id"""
 _LETTERS = """
-    select topic, partition, "offset", key, headers, reason, message, value, parts, records, appended_at
+    select topic, partition, "offset", reason, message, value, around, parts, records, appended_at
     from {after}.dead_letter
     where (topic, partition, topic_id, "offset") not in
         (select topic, partition, topic_id, "offset" from {before}.dead_letter) order by 1, 2, 3"""
@@ -74,18 +74,20 @@ def _letter(
     topic: str,
     partition: int,
     offset: int,
-    key: Any,
-    headers: Any,
     reason: str,
     message: str,
-    value: Any,
-    parts: Any,
+    value: memoryview,
+    around: memoryview | None,
+    parts: memoryview | None,
     records: int,
     at: datetime,
 ) -> dict[str, Any]:
-    named = tuple(headers_from(headers))
     timestamp = round((at - EPOCH).total_seconds() * 1000)
-    record = Record(offset, timestamp, None if key is None else bytes(key), named, None)
-    kept = None if parts is None else bytes(parts)
-    letter = DeadLetter(record, Place(topic, partition, offset), reason, message, bytes(value), kept, records)
+    record = Record(offset, timestamp, None, (), None)
+    place = Place(topic, partition, offset)
+    letter = DeadLetter(record, place, reason, message, bytes(value), _bytes(around), _bytes(parts), records)
     return dead_letter_row(letter, at.astimezone(UTC).isoformat())
+
+
+def _bytes(column: memoryview | None) -> bytes | None:
+    return None if column is None else bytes(column)

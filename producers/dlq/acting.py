@@ -14,7 +14,7 @@ from pipeline.ledger.dead_letters import Action, Deed, Letter, Name, State
 from pipeline.ledger.engine import engine
 from pipeline.ledger.portion import Part
 from pipeline.sealing import CannotOpen, Sealer
-from pipeline.settings import Settings
+from pipeline.settings import NotConfiguredError, Seal, Settings
 from producers.dlq.outgoing import Outgoing, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
 from producers.publish import Publisher, Sent
@@ -67,7 +67,8 @@ def retry(
     sealer = Sealer(settings.seal)
 
     def prepare(letter: Letter) -> Outgoing:
-        return outgoing(letter, opened(letter, sealer), settings.kafka, sealer)
+        clear = opened(letter, sealer)
+        return outgoing(unsealed(letter, sealer), clear, settings.kafka, sealer)
 
     with ledger(settings) as pool, _publisher(settings, connect=not dry_run) as publisher:
         sending = _Sending(Action.RETRY, prepare, publisher, again)
@@ -121,6 +122,22 @@ def opened(letter: Letter, sealer: Sealer) -> bytes:
         return letter.open(sealer)
     except CannotOpen as error:
         raise _sealed(error) from None
+
+
+def unsealed(letter: Letter, sealer: Sealer) -> Letter:
+    """The letter with its key and headers in clear. Raises DeadLetterError if no key of ours opens them."""
+    try:
+        return letter.unsealed(sealer)
+    except CannotOpen as error:
+        raise _sealed(error) from None
+
+
+def readable(letter: Letter, seal: Seal) -> Letter:
+    """The letter with its key and headers in clear if a key of ours opens them, else as it is."""
+    try:
+        return letter.unsealed(Sealer(seal))
+    except (CannotOpen, NotConfiguredError):
+        return letter
 
 
 def parts(letter: Letter, sealer: Sealer) -> dict[str, Part]:

@@ -62,7 +62,7 @@ def show(
     from pipeline.sealing import Sealer
     from pipeline.settings import load
     from producers.dlq import showing
-    from producers.dlq.acting import ledger, parts
+    from producers.dlq.acting import ledger, parts, readable
     from producers.dlq.choice import named
 
     settings = load()
@@ -70,7 +70,7 @@ def show(
         letters = whole(connection, named(connection, names))
         told = [(letter, history(connection, letter.name)) for letter in letters]
     for letter, deeds in told:
-        for line in showing.whole(letter, deeds, settings.rules.zone, clear=clear):
+        for line in showing.whole(readable(letter, settings.seal), deeds, settings.rules.zone, clear=clear):
             typer.echo(line)
         if body:
             typer.echo("the body may hold personal data: show it to nobody who need not see it", err=True)

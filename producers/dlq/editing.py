@@ -16,7 +16,7 @@ from pipeline.ledger import dead_letters
 from pipeline.ledger.dead_letters import Letter, Name, State
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
-from producers.dlq.acting import Report, ledger, opened, send_edited
+from producers.dlq.acting import Report, ledger, opened, send_edited, unsealed
 from producers.dlq.outgoing import Outgoing, outgoing
 from producers.errors import DeadLetterError
 
@@ -35,7 +35,7 @@ def edit(settings: Settings, name: Name, ask_again: AskAgain, *, again: bool = F
     clear = opened(letter, sealer)
 
     def prepare(letter: Letter) -> Outgoing:
-        return outgoing(letter, edited, settings.kafka, sealer)
+        return outgoing(unsealed(letter, sealer), edited, settings.kafka, sealer)
 
     with _draft(settings.stack.data_dir, clear) as file:
         while True:

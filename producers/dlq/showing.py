@@ -56,6 +56,9 @@ def _around(letter: Letter, *, clear: bool) -> Iterator[str]:
     if letter.parts is not None:
         yield f"kept      of {letter.records:,} records what --body shows: it cannot be sent again"
         return
+    if letter.around is not None:
+        yield "key       sealed, as the headers are: no key of HCP_SEAL__KEYS opens them"
+        return
     yield f"key       {_code(letter.key, clear=clear)}"
     for name, value in letter.headers:
         yield f"header    {_plain(name)}: {_code(value, clear=clear)}"

@@ -10,7 +10,7 @@ import pytest
 from psycopg2.errors import DeadlockDetected, UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.ledger.decode import decode
+from pipeline.ledger.decode import decode, open_around
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.outbox import headers_from
 from pipeline.ledger.portion import Portion, Record
@@ -175,15 +175,21 @@ def test_what_is_written_of_a_portion_beside_its_events(book: Ledger) -> None:  
     columns = "topic, partition, topic_id, first_offset, end_offset, records"
     assert book.ask(f"select {columns} from raw_block") == [("review", 1, "an id", 3, 8, 3)]
     (letter,) = book.ask(
-        'select topic, partition, topic_id, "offset", key, headers, reason, version, appended_at from dead_letter'
+        'select topic, partition, topic_id, "offset", key, headers, reason, version, appended_at, around from dead_letter'
     )
     assert letter[:4] == ("review", 1, "an id", 4)
-    assert (bytes(letter[4]), headers_from(letter[5])) == (b"\x00\xff", list(headers))
-    assert letter[6:] == ("not_json", version("haochaping"), APPENDED)
+    assert letter[4:6] == (None, [])
+    around = open_around(bytes(letter[9]), ("review", "1", "4"), book.folder.sealer)
+    assert around == (b"\x00\xff", headers)
+    assert letter[6:9] == ("not_json", version("haochaping"), APPENDED)
     assert book.ask(POSITIONS)[0] == ("review", 1, 8, 3, 1, 1, 1)
     ((stream, key, told, value),) = book.ask("select stream, key, headers, value from outbox")
-    assert (stream, bytes(key)) == ("dead-letter.v1", b"\x00\xff")
-    assert dict(headers_from(told))["hcp_at"] == APPENDED.isoformat().encode()
+    assert (stream, key) == ("dead-letter.v1", None)
+    headers_told = dict(headers_from(told))
+    assert (headers_told["hcp_at"], headers_told["hcp_around"]) == (
+        APPENDED.isoformat().encode(),
+        bytes(letter[9]),
+    )
     assert bytes(value) == bytes(book.ask("select value from dead_letter")[0][0])
 
 

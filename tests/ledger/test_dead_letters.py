@@ -78,5 +78,18 @@ def test_the_whole_letter_opens_again(book: Ledger) -> None:  # noqa: F811
     refuse(book, unreadable())
     with book.pool.connect() as connection:
         (letter,) = dead_letters.whole(connection, [line.name for line in letters_of(book)])
-    assert b'"satisfaction": "5"' in letter.open(book.folder.sealer)
-    assert (letter.key, letter.headers, letter.line.reason) == (b"k", (), "wrong_type")
+    sealer = book.folder.sealer
+    assert b'"satisfaction": "5"' in letter.open(sealer)
+    assert (letter.key, letter.headers, letter.line.reason) == (None, (), "wrong_type")
+    opened = letter.unsealed(sealer)
+    assert (opened.key, opened.headers, opened.around) == (b"k", (), None)
+
+
+def test_a_letter_of_an_earlier_version_has_its_key_and_headers_as_they_are(book: Ledger) -> None:  # noqa: F811
+    refuse(book, unreadable())
+    book.ask("""update dead_letter set around = null, key = 'k', headers = '[["x", "MQ=="]]' returning 1""")
+    book.connection.commit()
+    with book.pool.connect() as connection:
+        (letter,) = dead_letters.whole(connection, [line.name for line in letters_of(book)])
+    assert letter.unsealed(book.folder.sealer) == letter
+    assert (letter.key, letter.headers) == (b"k", (("x", b"1"),))

@@ -1,5 +1,6 @@
 """What a record becomes: an arrival and the bytes that may be kept, or a dead letter. No servers."""
 
+import json
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.ledger.decode import DeadLetter, Decoded, decode
+from pipeline.ledger.decode import DeadLetter, Decoded, decode, open_around
 from pipeline.ledger.portion import Headers, Portion, Record
 from pipeline.ledger.raw import RawRecord, unpack
 from pipeline.rules.records import AnyEntry, Key, Place
-from pipeline.sealing import Sealer
+from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Seal
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, digest
@@ -91,18 +92,74 @@ def test_what_is_odd_about_a_review_is_flagged_in_the_order_of_flags() -> None:
     assert entry(given(received_at="2026-11-23T03:00:00Z")).flags == ("received_in_future",)
 
 
-def test_every_record_lies_in_the_raw_block_as_it_came() -> None:
-    headers = (("other", b"\xff"), ("none", None))
+def test_every_record_lies_in_the_raw_block_without_what_may_name_a_person_around_it() -> None:
+    read = (("ce_id", b"e1"), ("hcp_received_at", EARLY.encode()))
+    headers = (
+        ("ce_id", PHONE.encode()),
+        ("ce_subject", PHONE.encode()),
+        ("x-phone", PHONE.encode()),
+        *read,
+        ("none", None),
+    )
     said = given()
     got = decoded(said, None, b"{", None, headers=headers)
     kept = [(msgspec.json.encode(said), False), (None, False), (None, True), (None, False)]
     assert unpack(got.raw) == [
-        RawRecord(OFFSET + n, APPENDED_MS, b"k", headers, value, refused)
+        RawRecord(OFFSET + n, APPENDED_MS, None, read if value else (), value, refused)
         for n, (value, refused) in enumerate(kept)
     ]
     assert got.skipped == 2, "the two tombstones"
     assert [arrival.entry.place.offset for arrival in got.arrivals] == [OFFSET]
     assert [dead.place.offset for dead in got.dead] == [OFFSET + 2]
+
+
+def test_a_replay_of_what_is_kept_reads_the_same() -> None:
+    """Also where the bytes that a counting device sent are not those that are kept."""
+    said = msgspec.json.encode(given(device_id="d", device_seq=1, reviewer={"phone": PHONE}))
+    got = decoded(said, headers=(("x", b"1"), ("hcp_received_at", EARLY.encode())))
+    (raw,) = unpack(got.raw)
+    again = decode(
+        Portion(
+            Stream.REVIEW,
+            "t",
+            2,
+            OFFSET,
+            OFFSET + 1,
+            [Record(raw.offset, raw.timestamp, raw.key, raw.headers, raw.value)],
+        ),
+        SEALER,
+    )
+    assert again.arrivals == got.arrivals
+    assert unpack(again.raw) == [raw]
+
+
+TWICE = [
+    '"reviewer": {"phone": "%s"}, "reviewer": null',
+    '"reviewer": "%s", "reviewer": null',
+    '"reviewer": {"name": "%s"}, "reviewer": "s1.Test.' + "A" * 30 + '"',
+    '"r\\u0065viewer": {"phone": "%s"}, "reviewer": null',
+    '"reviewer": {"phone": "%s"}, "reviewe\\u0072": null',
+    '"reviewer" : {"phone": "%s", "phone": null}',
+    '"reviewer": {"phone": "%s", "ph\\u006fne": "1"}',
+    '"comment": "r\\u00e9sum\\u00e9", "reviewer": {"a": {"phone": "%s"}}, "reviewer": null',
+]
+
+
+@pytest.mark.parametrize("twice", TWICE)
+def test_of_a_key_that_stands_twice_nothing_of_the_first_is_kept(twice: str) -> None:
+    said = json.dumps(given())[:-1] + ", " + twice % PHONE + "}"
+    got = decoded(said.encode())
+    assert len(got.arrivals) == 1, got.dead
+    (kept,) = unpack(got.raw)
+    assert PHONE.encode() not in (kept.value or b"")
+    assert PHONE not in repr(got.arrivals)
+
+
+@pytest.mark.parametrize("odd", ["\\u00e9 \\u0022reviewer\\u0022", '\\"reviewer\\" \\"reviewer\\"'])
+def test_what_only_looks_like_it_is_kept_as_it_came(odd: str) -> None:
+    said = (json.dumps(given())[:-1] + f', "comment": "{odd}", "big": {"9" * 400}' + "}").encode()
+    (kept,) = unpack(decoded(said).raw)
+    assert kept.value == said
 
 
 def test_a_dead_letter_holds_the_record_sealed_about_its_place() -> None:
@@ -111,6 +168,19 @@ def test_a_dead_letter_holds_the_record_sealed_about_its_place() -> None:
     assert "well-formed" in dead.message
     assert SEALER.open(dead.value.decode(), "t", "2", str(OFFSET)) == b"{ 199"
     assert SEALER.open(refused(b"").value.decode(), "t", "2", str(OFFSET)) == b""
+
+
+def test_key_and_headers_of_a_dead_letter_are_sealed_apart_from_its_value() -> None:
+    (dead,) = decoded(b"{", headers=(("x", b"\xff"), ("none", None))).dead
+    assert dead.around is not None
+    assert open_around(dead.around, ("t", "2", str(OFFSET)), SEALER) == (
+        b"k",
+        (("x", b"\xff"), ("none", None)),
+    )
+    with pytest.raises(CannotOpen):
+        open_around(dead.value, ("t", "2", str(OFFSET)), SEALER)
+    with pytest.raises(CannotOpen):
+        open_around(dead.around, ("t", "2", str(OFFSET + 1)), SEALER)
 
 
 def test_a_defect_of_ours_is_told_and_hides_no_record() -> None:

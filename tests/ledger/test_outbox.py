@@ -99,14 +99,12 @@ def test_a_steps_id_never_changes_so_that_nobody_takes_it_for_another() -> None:
     assert told(change(then=bad))[0][0].event_id == "22ed9c80-b13d-54ff-9e73-0bbfc5957e88"
 
 
-def test_a_dead_letter_goes_out_with_its_own_headers_its_reason_and_its_place() -> None:
-    own = (("ce_id", b"e1"), ("empty", None), ("hcp_reason", b"of a letter sent before"))
-    record = Record(7, 0, b"key", own, b"{")
-    row = dead_letter_row(DeadLetter(record, Place("t", 2, 7), "not_json", "why 不", b"sealed"), "then")
+def test_a_dead_letter_goes_out_with_its_reason_and_its_place_and_the_rest_sealed() -> None:
+    record = Record(7, 0, b"key", (("ce_id", b"e1"), ("hcp_reason", b"of a letter sent before")), b"{")
+    letter = DeadLetter(record, Place("t", 2, 7), "not_json", "why 不", b"sealed", b"sealed too")
+    row = dead_letter_row(letter, "then")
     headers = dict(headers_from(json.loads(row.pop("headers"))))
     assert headers == {
-        "ce_id": b"e1",
-        "empty": None,
         "hcp_reason": b"not_json",
         "hcp_message": "why 不".encode(),
         "hcp_topic": b"t",
@@ -114,8 +112,9 @@ def test_a_dead_letter_goes_out_with_its_own_headers_its_reason_and_its_place() 
         "hcp_offset": b"7",
         "hcp_version": version("haochaping").encode(),
         "hcp_at": b"then",
+        "hcp_around": b"sealed too",
     }
-    assert row == {"stream": "dead-letter.v1", "key": b"key", "value": b"sealed"}
+    assert row == {"stream": "dead-letter.v1", "key": None, "value": b"sealed"}
 
 
 @pytest.mark.parametrize("headers", [[], [("a", b"\xff\x00"), ("a", None), ("名", b"")]])
