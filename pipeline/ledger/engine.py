@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
+import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine, create_engine
 
+from pipeline.ledger.failures import without_values
 from pipeline.settings import Database
 
 KEEPALIVE = {
@@ -18,6 +20,39 @@ KEEPALIVE = {
     "connect_timeout": 5,
 }
 """A peer that vanished without a word is noticed within about 11 seconds."""
+
+
+class Discreet(Cursor):
+    """A cursor whose errors hold no values of rows: whoever logs, keeps or shows them may do so."""
+
+    def execute(self, *args: Any, **kwargs: Any) -> None:
+        """As psycopg2's."""
+        with _discreet():
+            super().execute(*args, **kwargs)
+
+    def executemany(self, *args: Any, **kwargs: Any) -> None:
+        """As psycopg2's."""
+        with _discreet():
+            super().executemany(*args, **kwargs)
+
+    def copy_expert(self, *args: Any, **kwargs: Any) -> None:
+        """As psycopg2's."""
+        with _discreet():
+            super().copy_expert(*args, **kwargs)
+
+    def fetchmany(self, *args: Any, **kwargs: Any) -> list[tuple[Any, ...]]:
+        """As psycopg2's: of a cursor of the server, rows are still computed here."""
+        with _discreet():
+            return super().fetchmany(*args, **kwargs)
+
+
+@contextmanager
+def _discreet() -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.Error as error:
+        without_values(error)
+        raise
 
 
 def engine(database: Database, name: str, *, pool_size: int = 2, **server: str) -> Engine:
@@ -31,7 +66,9 @@ def engine(database: Database, name: str, *, pool_size: int = 2, **server: str) 
         database.sqlalchemy_url,
         pool_size=pool_size,
         pool_pre_ping=True,
-        connect_args=KEEPALIVE | {"options": options, "application_name": f"hcp-{name}"},
+        hide_parameters=True,
+        connect_args=KEEPALIVE
+        | {"options": options, "application_name": f"hcp-{name}", "cursor_factory": Discreet},
     )
 
 

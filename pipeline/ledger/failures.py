@@ -1,5 +1,6 @@
 """What a failed transaction means: try again now, try again later, take it record by record, or stop."""
 
+import re
 from enum import StrEnum
 
 import psycopg2
@@ -33,6 +34,18 @@ _NOW = frozenset(
 )
 _LATER_CLASSES = frozenset({"08", "53", "57", "58", "25"})
 _RECORD_CLASSES = frozenset({"22", "23", "21"})
+
+
+_OF_DATA = "22"
+"""The class of errors whose first line quotes a value; that of others quotes names of tables, columns, constraints."""
+_QUOTED = re.compile(r'".*"|: .*')
+
+
+def without_values(error: psycopg2.Error) -> None:
+    """Cut an error's text down to its first line: the others show the row, or the statement with its values."""
+    said = str(error).strip().partition("\n")[0]
+    if error.pgcode is not None:
+        error.args = (_QUOTED.sub("…", said) if error.pgcode.startswith(_OF_DATA) else said,)
 
 
 def classify(error: Exception) -> Failure:

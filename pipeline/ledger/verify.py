@@ -14,6 +14,7 @@ from pipeline.ledger.crowds import survey
 from pipeline.ledger.engine import engine
 from pipeline.ledger.standing import standing
 from pipeline.log import watermarks
+from pipeline.privacy import mask
 from pipeline.settings import Settings
 from pipeline.times import shown
 from schemas.topics import Stream
@@ -215,7 +216,9 @@ def _findings(connection: Connection, parameters: dict[str, Any], zone: ZoneInfo
 
 
 def _said(row: dict[str, Any], zone: ZoneInfo) -> str:
-    return " ".join(
-        f"{name}={shown(value, zone) if isinstance(value, datetime) else value}"
-        for name, value in row.items()
-    )
+    """A row in words; a phone that somebody took for a case's number is masked."""
+    return " ".join(f"{name}={_cell(value, zone)}" for name, value in row.items())
+
+
+def _cell(value: Any, zone: ZoneInfo) -> str:
+    return shown(value, zone) if isinstance(value, datetime) else mask(str(value))

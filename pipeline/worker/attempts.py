@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
+import psycopg2
 from psycopg2 import errorcodes
 from sqlalchemy import Engine, PoolProxiedConnection, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline import metrics
 from pipeline.ledger.decode import Decoded, decode
-from pipeline.ledger.failures import Failure, classify
+from pipeline.ledger.failures import Failure, Stop, classify
 from pipeline.ledger.fold import Folded, Folder
 from pipeline.ledger.portion import Portion
 from pipeline.ledger.positions import TopicPartition
@@ -79,7 +80,7 @@ class Attempts:
         self._drop_connection()
 
     def _note(self, error: Exception, tries: int) -> None:
-        self.last_error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        self.last_error = _said(error)
         metrics.RETRIES.labels(cause=_cause(error)).inc()
         said = {"cause": _cause(error), "tries": tries, "failure": classify(error).value}
         log.warning("fold_failed", extra=said)
@@ -134,6 +135,12 @@ def _is_own_fault(error: Exception, tries: int, in_vain: int) -> bool:
     if classify(error) in {Failure.RECORDS, Failure.STOP} or cause == _TOO_LONG or in_vain >= IN_VAIN:
         return True
     return cause == errorcodes.UNIQUE_VIOLATION and tries >= UNIQUE_TRIES
+
+
+def _said(error: Exception) -> str:
+    """In one line. Only the database's errors are known to hold no values of records (`pipeline.ledger.engine`)."""
+    said = str(error) if isinstance(error, psycopg2.Error | DBAPIError | Stop) else ""
+    return f"{type(error).__name__}: {said}".splitlines()[0]
 
 
 def _cause(error: BaseException) -> str:

@@ -107,7 +107,7 @@ def _engine(url: str) -> Engine:
         made = made.set(drivername=_OUR_DRIVER.get(made.drivername, made.drivername))
         if made.get_backend_name() == "sqlite" and not Path(made.database or "").is_file():
             raise CannotImportError("--url: there is no such SQLite file")
-        return create_engine(made, poolclass=NullPool)
+        return create_engine(made, poolclass=NullPool, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise CannotImportError(
             f"--url: no database can be reached by it ({type(error).__name__}): SQLAlchemy's form is "
