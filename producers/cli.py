@@ -1,4 +1,6 @@
-"""`hcp gateway`, `hcp device`, `hcp spool`, `hcp terminal`, `hcp token`, `hcp sms`, `hcp import`, `hcp play`, `hcp dlq`: the producers' commands."""
+"""`hcp gateway`, `hcp device`, `hcp spool`, `hcp terminal`, `hcp token`, `hcp sms`, `hcp import`, `hcp play`, `hcp dlq`,
+`hcp seal-forward`: the producers' commands.
+"""
 
 import json
 from pathlib import Path
@@ -33,6 +35,26 @@ def gateway() -> None:
     from producers.gateway.serving import serve
 
     serve(load())
+
+
+@app.command("seal-forward")
+def seal_forward(
+    topic: Annotated[str, typer.Option("--from", help="The senders' topic, of short retention.")],
+    once: Annotated[bool, typer.Option("--once", help="Up to its end, then stop.")] = False,
+) -> None:
+    """Publish the reviews of a foreign topic on hcp.review.v1, their identities sealed, until told to stop."""
+    import signal
+    from functools import partial
+    from threading import Event
+
+    from pipeline.settings import load
+    from producers import seal_forward as forwarder
+
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    done = forwarder.seal_forward(load(), topic, partial(typer.echo, err=True), stopping, once=once)
+    typer.echo(f"{done.published:,} reviews forwarded, {done.refused:,} records refused")
 
 
 @app.command()

@@ -48,6 +48,7 @@ WORDS: dict[str, list[str]] = {
     "device rotate": ["desk-1"],
     "device revoke": ["desk-1"],
     "spool resend": ["--hours", "1"],
+    "seal-forward": ["--from", "county.reviews", "--once"],
     "terminal review": ["--satisfaction", "5"],
     "token qr": ["window", "W1"],
     "token sheet": ["windows.csv", "--hall", "hall", "--name", "a hall"],
