@@ -177,8 +177,7 @@ def _arrive(
     kind: type[CaseEvent] | type[ReviewEvent], portion: Portion, record: Record, value: bytes, sealer: Sealer
 ) -> tuple[Arrival, Headers, bytes]:
     """The event of a record, the headers that a replay needs, and its bytes as they may be kept: with the reviewer sealed."""
-    _check_size(record)
-    ce_id, resent_at, headers = _headers(record) if record.headers else (None, None, ())
+    ce_id, resent_at, headers = _headers(record)
     got: Received[Any] = read(kind, value, appended_at(record.timestamp), ce_id, resent_at)
     flags, sent_digest = got.flags, None
     if kind is ReviewEvent:
@@ -196,13 +195,6 @@ def _arrive(
     return Arrival(key_of(got.event, got.event_id), entry), headers, value
 
 
-def _check_size(record: Record) -> None:
-    if len(record.headers) > MOST_HEADERS:
-        raise Invalid(Reason.TOO_LARGE, f"{len(record.headers)} headers, at most {MOST_HEADERS} are allowed")
-    if len(record.key or b"") + size_of(record.headers) > MOST_AROUND:
-        raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOST_AROUND} bytes together")
-
-
 @lru_cache(maxsize=1024)
 def appended_at(timestamp: int) -> datetime:
     """All records that came to the log in one batch have one. A time that we cannot hold is the nearest that we can."""
@@ -216,14 +208,22 @@ def _in_order(flags: tuple[str, ...]) -> tuple[str, ...]:
 
 def _headers(record: Record) -> tuple[str | None, str | None, Headers]:
     """`ce_id` and `hcp_received_at`, if they are there, and these two as they came: a replay needs no others."""
+    if len(record.headers) > MOST_HEADERS:
+        raise Invalid(Reason.TOO_LARGE, f"{len(record.headers)} headers, at most {MOST_HEADERS} are allowed")
     ce_id = resent_at = None
     kept_id: Headers = ()
     kept_time: Headers = ()
+    size = len(record.key or b"")
     for name, value in record.headers:
-        if name == "ce_id" and value is not None:
-            ce_id, kept_id = _text(name, value), ((name, value),)
-        elif name == "hcp_received_at" and value is not None:
-            resent_at, kept_time = _text(name, value), ((name, value),)
+        size += len(name)
+        if value is not None:
+            size += len(value)
+            if name == "ce_id":
+                ce_id, kept_id = _text(name, value), ((name, value),)
+            elif name == "hcp_received_at":
+                resent_at, kept_time = _text(name, value), ((name, value),)
+    if size > MOST_AROUND:
+        raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOST_AROUND} bytes together")
     return ce_id, resent_at, kept_id + kept_time
 
 
