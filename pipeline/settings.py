@@ -267,6 +267,14 @@ class Gateway(BaseModel):
     )
     keep_sent_hours: float = Field(24, ge=0, description="sent records stay that long and can be sent again")
     clock_skew_seconds: int = Field(300, ge=1, description="a signed request's time may differ by this much")
+    connections: int = Field(
+        2_000, ge=64, description="at once, as far as the process may have so many files (ulimit -n)"
+    )
+    connections_per_address: int = Field(
+        256,
+        ge=1,
+        description="at once of one address that is no trusted proxy: a hall's terminals share one",
+    )
     address_per_minute: int = Field(60, ge=1, description="public calls of one address")
     token_per_minute: int = Field(10, ge=1, description="submits with one QR or case token of one address")
     token_total_per_minute: int = Field(

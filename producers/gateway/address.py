@@ -33,10 +33,11 @@ class Proxies:
     def is_operator(self, peer: str, forwarded: str) -> bool:
         """Whether this comes from this machine or from a trusted one itself, not through it from elsewhere."""
         here = _address(self.caller(peer, forwarded))
-        believed = not forwarded or self._is_trusted(peer)
+        believed = not forwarded or self.is_trusted(peer)
         return here is not None and believed and (here.is_loopback or self.trusts(here))
 
-    def _is_trusted(self, peer: str) -> bool:
+    def is_trusted(self, peer: str) -> bool:
+        """The same, of an address as a connection has it."""
         here = _address(peer)
         return here is not None and self.trusts(here)
 
