@@ -12,7 +12,9 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "colo
 REPEAT_SECONDS = 60.0
 MAX_LINES = 1_000
 """Lines that are remembered: about 1 MB."""
-LEVELS = dict.fromkeys(("schemas", "pipeline", "producers", "consumers", "deploy", "faust", "mode"), logging.INFO) | {
+LEVELS = dict.fromkeys(
+    ("schemas", "pipeline", "producers", "consumers", "deploy", "faust", "mode"), logging.INFO
+) | {
     "kafka": logging.ERROR,
     "aiokafka": logging.WARNING,
 }
@@ -97,6 +99,12 @@ class OncePerMinute(logging.Handler):
 def _key(record: logging.LogRecord) -> str:
     fields = [f"{name}={value}" for name, value in vars(record).items() if name not in _OWN]
     return " ".join([record.name, record.levelname, record.getMessage(), *fields])
+
+
+def flush() -> None:
+    """Write what was only counted until now, before this process ends in a way that Python does not see."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def begin() -> None:

@@ -52,6 +52,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._beside_body > HEAD_BYTES and not self.transport.is_closing():
             self._end_with(_HEAD_TOO_LARGE)
+        if self.transport.is_closing():  # what it was told it has yet to read
+            self._places.waits(self)
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -62,7 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is there: one that came in a single piece is measured here."""
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
-            self.app = PlainTextResponse("the head of the request is too large\n", _TOO_LARGE, {"connection": "close"})
+            self.app = PlainTextResponse(
+                "the head of the request is too large\n", _TOO_LARGE, {"connection": "close"}
+            )
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -74,13 +78,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """All of it is there, and it is our turn; unless it was answered before."""
         super().on_message_complete()
         self._beside_body = 0
-        if not self.cycle.response_complete:
-            self._places.works(self)
+        self._work()
 
     def on_response_complete(self) -> None:
         """It is the caller's turn, unless the next request lies here already."""
         super().on_response_complete()
-        if self.cycle.response_complete:
+        if self.cycle.response_complete or self.transport.is_closing():
             self._places.waits(self)
 
     def pause_writing(self) -> None:
@@ -91,7 +94,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """It reads on."""
         super().resume_writing()
-        if not self.cycle.response_complete:
+        self._work()
+
+    def _work(self) -> None:
+        """It is our turn, if there is something to do and the caller reads what was done before."""
+        if not (self.cycle.response_complete or self.flow.write_paused or self.transport.is_closing()):
             self._places.works(self)
 
     def _end_with(self, answer: bytes) -> None:

@@ -51,10 +51,11 @@ class Server(uvicorn.Server):
         self._look(asyncio.get_running_loop())
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """When it was told to stop."""
+        """When it was told to stop. The process ends by its signal, so nothing of ours runs behind it."""
         for end in self._ends:
             end()
         await super().shutdown(sockets)
+        logs.flush()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._places.cut_overdue()

@@ -252,7 +252,9 @@ def run(settings: Settings) -> int:
     _tune_interpreter()
     metrics.serve(settings.worker.metrics_port)
     try:
-        faust.Worker(worker.app, loglevel="info", redirect_stdouts=False, override_logging=False).execute_from_commandline()
+        faust.Worker(
+            worker.app, loglevel="info", redirect_stdouts=False, override_logging=False
+        ).execute_from_commandline()
     except SystemExit as end:
         return 1 if worker.fatal else int(end.code or 0)
     finally:

@@ -32,7 +32,7 @@ def test_a_process_writes_on_into_the_log_that_was_begun_anew(tmp_path: Path) ->
         for _ in range(3):
             wait_for(lambda: child.log.stat().st_size > 50_000, 20, "it to talk")
             rotate(child.log, 50_000)
-        wait_for(lambda: 0 < child.log.stat().st_size, 20, "it to talk on")
+        wait_for(lambda: child.log.stat().st_size > 0, 20, "it to talk on")
     finally:
         child.stop(5)
     assert child.log.read_bytes()[:1] == b"x", "not a hole as long as what was cut off"

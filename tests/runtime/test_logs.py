@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -41,10 +42,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def log(written: Written, clock: Clock) -> logging.Logger:
-    logger = logging.Logger("test")
-    logger.addHandler(OncePerMinute(written, clock))
-    return logger
+def log(written: Written, clock: Clock) -> Iterator[logging.Logger]:
+    logger, handler = logging.getLogger("test.once"), OncePerMinute(written, clock)
+    logger.addHandler(handler)
+    yield logger
+    logger.removeHandler(handler)
 
 
 def test_a_line_has_the_events_fields() -> None:
