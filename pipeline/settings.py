@@ -280,6 +280,9 @@ class Gateway(BaseModel):
     token_total_per_minute: int = Field(
         600, ge=1, description="submits with one QR or case token of all addresses together"
     )
+    device_per_minute: int = Field(
+        6_000, ge=1, description="events of one device that was not given a rate of its own (hcp device rate)"
+    )
     sms_webhook: SecretStr = Field(
         SecretStr(""),
         description="where invitations by text message are handed on, http(s)://…; empty: nowhere, the case's system sends them",

@@ -3,6 +3,8 @@
 import ipaddress
 from collections.abc import Iterable
 
+from starlette.types import Scope
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -40,6 +42,13 @@ class Proxies:
         """The same, of an address as a connection has it."""
         here = _address(peer)
         return here is not None and self.trusts(here)
+
+
+def peer_of(scope: Scope) -> tuple[str, str]:
+    """The connection's address, and what the proxies say of the caller's: the X-Forwarded-For headers, joined by commas."""
+    client = scope["client"]
+    said = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return client[0] if client else "", ",".join(said)
 
 
 def _address(text: str) -> Address | None:
