@@ -8,6 +8,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -216,6 +217,10 @@ class Web(BaseModel):
     host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
     desk_port: Port = 18080
     exporter_port: Port = 19100
+    host_names: list[str] = Field(
+        default_factory=list,
+        description="names by which the desk and every /metrics may be called, besides localhost and addresses",
+    )
     hotline_device: str = Field(
         "",
         description="what the desk sends calls to 12345 as: hcp device add … --kind system --channel hotline",
@@ -294,6 +299,11 @@ class Gateway(BaseModel):
         if webhook and not webhook.get_secret_value().startswith(("https://", "http://")):
             raise ValueError("HCP_GATEWAY__SMS_WEBHOOK begins with neither https:// nor http://")
         return webhook
+
+    @property
+    def names(self) -> list[str]:
+        """What it is called by the settings."""
+        return [name for name in (self.host, urlsplit(self.public_url).hostname) if name]
 
     @property
     def url(self) -> str:

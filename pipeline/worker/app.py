@@ -29,6 +29,7 @@ from pipeline.ledger.reroute import reroute
 from pipeline.ledger.stuck import end_stuck
 from pipeline.ledger.sweep import sweep
 from pipeline.runtime import logs
+from pipeline.runtime.hosts import Hosts
 from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from pipeline.worker.fetching import FETCH_BYTES
@@ -250,7 +251,7 @@ def run(settings: Settings) -> int:
     logs.begin()
     worker = Worker(settings)
     _tune_interpreter()
-    metrics.serve(settings.worker.metrics_port)
+    metrics.serve(settings.worker.metrics_port, Hosts(settings.web.host_names))
     try:
         faust.Worker(
             worker.app, loglevel="info", redirect_stdouts=False, override_logging=False

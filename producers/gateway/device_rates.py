@@ -8,7 +8,6 @@ from producers.devices.device import Device
 from producers.gateway.errors import RateLimited
 from producers.gateway.limiter import WINDOW_SECONDS, Spent, headers_of
 
-
 ROUNDING = 1e-6
 """Seconds."""
 

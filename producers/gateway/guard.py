@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pipeline.runtime.hosts import WRONG
+from pipeline.web.known_hosts import called_by
 from producers.gateway import problems
 from producers.gateway.accepting import demand
 from producers.gateway.address import peer_of
@@ -29,7 +31,7 @@ class Auth(StrEnum):
     SIGNED = "signed"  # a device: request.state.device, request.state.nonce
     TOKEN = "token"  # noqa: S105  whoever has a token: request.state.claims
     PUBLIC = "public"  # anybody
-    OPERATOR = "operator"  # from this machine, or from a trusted one
+    OPERATOR = "operator"  # from this machine, or from a trusted one, and by a name of ours
 
 
 class Rate(StrEnum):
@@ -103,6 +105,8 @@ class Guarded(Declared):
         address = way_in.proxies.caller(peer, forwarded)
         if rules.auth is Auth.OPERATOR and not way_in.proxies.is_operator(peer, forwarded):
             raise NotSupported(404, "not_found", "Not Found")
+        if rules.auth is Auth.OPERATOR and not called_by(request.scope, way_in.hosts):
+            raise NotSupported(421, "misdirected_request", "Not called by a name of ours", WRONG.strip())
         if rules.rate in {Rate.ADDRESS, Rate.TOKEN}:
             spent.append(way_in.limiter.address(address))
         if rules.rate is Rate.PAGE:

@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from pipeline import metrics
 from pipeline.clock import utc_now
+from pipeline.runtime.hosts import Hosts
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
 from pipeline.signing import NotSigned
@@ -68,6 +69,7 @@ class WayIn:
         self.limiter = Limiter(settings.gateway)
         self.rates = DeviceRates(settings.gateway.device_per_minute)
         self.proxies = Proxies(settings.gateway.trusted_proxies)
+        self.hosts = Hosts([*settings.web.host_names, *settings.gateway.names])
         self.skew = settings.gateway.clock_skew_seconds
         self.patience = Patience(SECONDS)
         self._landing: Landing | None = None
