@@ -26,7 +26,6 @@ from producers.gateway.cloudevents import (
 from producers.gateway.guard import BODY, Auth, Declared, Rate, Rules
 from producers.gateway.operation import JSON, REF, Body, Operation, header
 from producers.gateway.outside import ROUTE
-from producers.gateway.signed import target_of
 from producers.gateway.speaking import speak
 from producers.gateway.way_in import Accepted, WayIn
 from producers.spool.errors import SpoolError
@@ -78,7 +77,7 @@ SAYS = Operation(
 class EventsRoute(Declared):
     """The way of the many: it asks for its caller itself, with as little around it as can be."""
 
-    rules, says = Rules(Auth.SIGNED, Rate.NONE, BATCH_BODY), SAYS
+    rules, says = Rules(Auth.SIGNED, Rate.DEVICE, BATCH_BODY), SAYS
 
 
 class Events:
@@ -104,7 +103,7 @@ class Events:
         form = media_type(headers)
         limit = BATCH_BODY if form == BATCH else BODY
         body = await read_body(scope, receive, limit, self._way_in.patience)
-        device, nonce = self._way_in.device_of(headers, scope["method"], target_of(scope), body)
+        device, nonce = self._way_in.device_of(headers, scope, body)
         if form == BATCH:
             return await self._take_all(device, nonce, batch(body))
         told = binary(headers, body) if form == BINARY else structured(body)
@@ -122,6 +121,7 @@ class Events:
 
     async def _take_all(self, device: Device, nonce: str, events: list[bytes]) -> Answer:
         """1. Read each. 2. Take those that are events, in one commit. 3. Answer each."""
+        self._way_in.rates.charge(device, max(0, len(events) - 1))
         read = [self._record(device, event) for event in events]
         records = [record for record in read if isinstance(record, Record)]
         told = iter(await self._way_in.take_all(records, nonce))

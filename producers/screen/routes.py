@@ -107,7 +107,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
             f"{window}/invitations",
             screen.invitations,
             auth=Auth.SIGNED,
-            rate=Rate.NONE,
+            rate=Rate.DEVICE,
             says=LISTENING,
         ),
         Guarded(
@@ -115,7 +115,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
             f"{window}/invite",
             screen.invite,
             auth=Auth.SIGNED,
-            rate=Rate.NONE,
+            rate=Rate.DEVICE,
             body=BODY,
             methods=["POST"],
             says=CALLING,
