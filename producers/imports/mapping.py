@@ -18,7 +18,7 @@ from producers.imports.rows import SURPLUS
 from producers.placeholders import is_placeholder, placeholders_of, standalone
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id, own_case_no
-from schemas.reading import Invalid, clean_text, read
+from schemas.reading import MOST_ID, Invalid, clean_text, read
 
 UNMOVED = timedelta()
 CLAIM = 64
@@ -147,7 +147,9 @@ class Mapping(Strict):
         return time
 
     def case_no(self, row: Cells) -> str:
-        """The row's case number; empty if it has none that can be read: then the row will be refused, or needs none."""
+        """The row's case number; empty if it has none that can be read, or one that is longer than any number: then the row
+        will be refused, or needs none.
+        """
         return self._text("case_no", row)
 
     def key(self, row: Cells, ordinal: int) -> tuple[str, ...]:
@@ -176,9 +178,10 @@ class Mapping(Strict):
 
     def _text(self, name: str, row: Cells, ordinal: int = 1) -> str:
         try:
-            return str(self.fields[name].read(row, ordinal) or "") if name in self.fields else ""
+            text = str(self.fields[name].read(row, ordinal) or "") if name in self.fields else ""
         except Unmapped:
             return ""
+        return text if len(text) <= MOST_ID else ""
 
     def _part(self, body: dict[str, Any], about: list[Any]) -> None:
         """A case gets a number of its own, by its row; a review is then one without a case."""
