@@ -10,11 +10,12 @@ from collections import Counter
 from typing import Any, BinaryIO
 from xml.parsers import expat
 
+from producers.errors import CannotImportError
 from producers.imports.bounds import MAX_LINES, Meter
 
 MAX_UNPACKED = 256 * 1024 * 1024
 """Bytes of all that is read; 100,000 rows of 15 columns have about 70 MB."""
-MAX_STRINGS = 32 * 1024 * 1024
+MAX_STRINGS = 24 * 1024 * 1024
 """Bytes of the table of texts, which is held in memory."""
 MAX_FRAME = 2 * 1024 * 1024
 """Bytes of a part that is held in memory whole: everything but sheets and texts."""
@@ -22,9 +23,9 @@ MAX_CROWD = 20_000
 """Elements that are held as a tree at one time; a row of Excel has at most 16,384 cells."""
 MAX_DEPTH = 64
 MAX_TEXT = 256 * 1024
-"""Bytes from one tag to the next; a cell of Excel has 32,767 characters."""
-_MAX_TEXT_OF = {"numFmt": 1024, "definedName": 1024}
-"""Openpyxl's patterns take the square of their length."""
+"""Bytes from one opening tag to the next; a cell of Excel has 32,767 characters."""
+_MAX_FORMAT = 1024
+"""Bytes of a number format, to which openpyxl applies patterns that take the square of its length; Excel has 255 characters."""
 _MAX_COUNT = {"sheet": 100, "si": 400_000, "row": MAX_LINES}
 _HEAPS = frozenset({"row", "si"})
 """Elements that openpyxl lets go one by one."""
@@ -119,32 +120,31 @@ class Look:
         self._length += len(data)
         self._parser.Parse(data, not data)
         self._check_text(self._length)
-        self._check(self._length <= MAX_STRINGS or not self._counts["si"])
+        if self._counts["si"] and self._length > MAX_STRINGS:
+            raise self._too_much()
 
     def _start(self, tag: str, _: object) -> None:
-        self._tag_at(self._parser.CurrentByteIndex)
-        self._tag = tag.rpartition(":")[2]
+        place = self._parser.CurrentByteIndex
+        self._check_text(place)
+        self._tagged, self._tag = place, tag.rpartition(":")[2]
         self._depth += 1
         self._crowd = 0 if self._tag in _HEAPS else self._crowd + 1
-        self._check(self._depth <= MAX_DEPTH and self._crowd <= MAX_CROWD)
+        if self._depth > MAX_DEPTH or self._crowd > MAX_CROWD:
+            raise self._too_much()
         if self._tag in _MAX_COUNT:
             self._counts[self._tag] += 1
-            self._check(self._counts[self._tag] <= _MAX_COUNT[self._tag])
+            if self._counts[self._tag] > _MAX_COUNT[self._tag]:
+                raise self._too_much()
 
     def _end(self, _: str) -> None:
-        self._tag_at(self._parser.CurrentByteIndex)
         self._depth -= 1
 
-    def _tag_at(self, place: int) -> None:
-        self._check_text(place)
-        self._tagged = place
-
     def _check_text(self, place: int) -> None:
-        self._check(place - self._tagged <= _MAX_TEXT_OF.get(self._tag, MAX_TEXT))
+        if place - self._tagged > (_MAX_FORMAT if self._tag == "numFmt" else MAX_TEXT):
+            raise self._too_much()
 
-    def _check(self, within: bool) -> None:
-        if not within:
-            raise self._meter.too_big("too much content in one piece", "内容过多或过于复杂")
+    def _too_much(self) -> CannotImportError:
+        return self._meter.too_big("too much content in one piece", "内容过多或过于复杂")
 
     def _doctype(self, *_: object) -> None:
         raise self._meter.too_big("definitions of its own (DOCTYPE)", "内部带有 DOCTYPE 定义")

@@ -12,6 +12,7 @@ from pydantic import field_validator, model_validator
 from producers.errors import CannotImportError, Unmapped
 from producers.imports.field import Source, Strict
 from producers.imports.kinds import IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, RowKind, typed
+from producers.imports.names import several
 from producers.imports.promise import Promise
 from producers.imports.refusal import EMPTY, refusal
 from producers.imports.rows import SURPLUS
@@ -93,7 +94,7 @@ class Mapping(Strict):
         if lacking := [column for column in wanted if column not in present]:
             raise CannotImportError(
                 f"there is no column {', '.join(lacking)}, and the mapping {self.name} reads it; the first row names: "
-                f"{', '.join(name for name in there if name)} (第一行必须是表头，并且要有这些列)"
+                f"{several([name for name in there if name])} (第一行必须是表头，并且要有这些列)"
             )
 
     def numbered(self, rows: Iterable[tuple[int, Cells]]) -> Iterator[tuple[int, Cells, int]]:

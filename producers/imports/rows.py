@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from producers.errors import CannotImportError
+from producers.imports.names import several
 from producers.imports.sheet_file import SheetFile
 
 SURPLUS = ""
@@ -45,7 +46,7 @@ def _header(name: str, cells: Cells) -> Cells:
     named = [heading or f"column {place}" for place, heading in enumerate(names, start=1)]
     if twice := sorted({heading for heading in named if named.count(heading) > 1}):
         raise CannotImportError(
-            f"{name} has more than one column {', '.join(twice)}: rename or remove one (列名重复)"
+            f"{name} has more than one column {several(twice)}: rename or remove one (列名重复)"
         )
     return named
 
