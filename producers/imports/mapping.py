@@ -12,13 +12,14 @@ from pydantic import field_validator, model_validator
 from producers.errors import CannotImportError, Unmapped
 from producers.imports.field import Source, Strict
 from producers.imports.kinds import IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, RowKind, typed
+from producers.imports.names import several
 from producers.imports.promise import Promise
 from producers.imports.refusal import EMPTY, refusal
 from producers.imports.rows import SURPLUS
 from producers.placeholders import is_placeholder, placeholders_of, standalone
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id, own_case_no
-from schemas.reading import Invalid, clean_text, read
+from schemas.reading import MOST_ID, Invalid, clean_text, read
 
 UNMOVED = timedelta()
 CLAIM = 64
@@ -93,7 +94,7 @@ class Mapping(Strict):
         if lacking := [column for column in wanted if column not in present]:
             raise CannotImportError(
                 f"there is no column {', '.join(lacking)}, and the mapping {self.name} reads it; the first row names: "
-                f"{', '.join(name for name in there if name)} (第一行必须是表头，并且要有这些列)"
+                f"{several([name for name in there if name])} (第一行必须是表头，并且要有这些列)"
             )
 
     def numbered(self, rows: Iterable[tuple[int, Cells]]) -> Iterator[tuple[int, Cells, int]]:
@@ -147,7 +148,9 @@ class Mapping(Strict):
         return time
 
     def case_no(self, row: Cells) -> str:
-        """The row's case number; empty if it has none that can be read: then the row will be refused, or needs none."""
+        """The row's case number; empty if it has none that can be read, or one that is longer than any number: then the row
+        will be refused, or needs none.
+        """
         return self._text("case_no", row)
 
     def key(self, row: Cells, ordinal: int) -> tuple[str, ...]:
@@ -176,9 +179,10 @@ class Mapping(Strict):
 
     def _text(self, name: str, row: Cells, ordinal: int = 1) -> str:
         try:
-            return str(self.fields[name].read(row, ordinal) or "") if name in self.fields else ""
+            text = str(self.fields[name].read(row, ordinal) or "") if name in self.fields else ""
         except Unmapped:
             return ""
+        return text if len(text) <= MOST_ID else ""
 
     def _part(self, body: dict[str, Any], about: list[Any]) -> None:
         """A case gets a number of its own, by its row; a review is then one without a case."""
