@@ -19,7 +19,7 @@ from producers.gateway.way_in import Accepted, WayIn
 from producers.tokens import CaseToken, Claims
 from schemas.events import EventId, Reason, ReviewEvent
 from schemas.jsonschema import generate
-from schemas.reading import Invalid, any_json, clean_text
+from schemas.reading import MOST_ID, Invalid, any_json, clean_text
 from schemas.topics import Stream
 
 PATH = "/v1/reviews"
@@ -104,7 +104,9 @@ def _review(body: bytes, claims: Claims) -> bytes:
 
 
 def _asked_for(said: str) -> str:
-    """The event's id as the contract cleans it; empty for what no event is called: neither disk nor database is asked then."""
+    """The event's id as the contract cleans it; "" if it cannot be one: the look-up is skipped."""
+    if len(said) > MOST_ID:
+        return ""
     try:
         return msgspec.convert(clean_text(said), EventId)
     except msgspec.ValidationError:
