@@ -9,6 +9,7 @@ from pipeline.signing import NotSigned
 from producers.gateway import problems
 from producers.gateway.errors import Forbidden, NotSupported, RateLimited, Unauthorized
 from producers.gateway.guard import Auth, Rate, Rules
+from producers.gateway.ledger import LedgerAway
 from producers.gateway.operation import Operation
 from producers.spool.errors import AlreadyUsed, NonceUsed, SpoolFull
 from producers.tokens import TokenBad, TokenExpired
@@ -28,7 +29,7 @@ _ANYBODY: dict[int, list[Exception]] = {
     422: [Invalid(Reason.OUT_OF_RANGE, "satisfaction: expected `int` <= 5")],
     429: [RateLimited({})],
     500: [RuntimeError()],
-    503: [SpoolFull("")],
+    503: [SpoolFull(""), LedgerAway()],
 }
 _SIGNED: dict[int, list[Exception]] = {
     401: [

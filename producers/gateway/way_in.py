@@ -18,6 +18,7 @@ from producers.devices.registry import Registry
 from producers.gateway.address import Proxies
 from producers.gateway.body import SECONDS
 from producers.gateway.landing import Landing
+from producers.gateway.ledger import Ledger
 from producers.gateway.limiter import Limiter
 from producers.gateway.patience import Patience
 from producers.gateway.signed import device_of
@@ -65,6 +66,7 @@ class WayIn:
         self.proxies = Proxies(settings.gateway.trusted_proxies)
         self.skew = settings.gateway.clock_skew_seconds
         self.patience = Patience(SECONDS)
+        self.ledger = Ledger(settings.database)
         self._landing: Landing | None = None
         self.beside: list[Beside] = []
         self.lasting: list[Callable[[], None]] = []

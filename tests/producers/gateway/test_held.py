@@ -73,7 +73,7 @@ async def asked(gateway: House, target: str, headers: dict[str, str], body: byte
 
 def signed(gateway: House, body: bytes, form: str, path: str = PATH, device: str = TERMINAL) -> Headers:
     """The headers of a request that a device sends, signed anew for each try."""
-    told = ce_headers(said(event_id="e1")) | {"content-type": form}
+    told = ce_headers(said()) | {"content-type": form}
     return lambda: told | gateway.signed(body, path=path, device=device)
 
 
@@ -84,7 +84,7 @@ def filled(length: int, before: str, piece: str, after: str) -> bytes:
 
 
 def said(**more: Any) -> dict[str, Any]:
-    return review("C1", channel="terminal", device_id=TERMINAL) | more
+    return review("C1", channel="terminal", device_id=TERMINAL, event_id="e1") | more
 
 
 def opened(**more: Any) -> str:
@@ -125,7 +125,7 @@ def test_one_event(gateway: House, name: str) -> None:
     body = EVENTS[name]
     assert len(body) <= MAX_BYTES
     seconds, status = held_by(gateway, PATH, signed(gateway, body, BINARY), body)
-    assert status in {202, 400, 422}
+    assert status in {202, 400, 413, 422}
     assert seconds < MOST_SECONDS
 
 
@@ -318,7 +318,7 @@ LONG = 60_000
 def test_addresses_and_headers(open_house: House, target: str, headers: dict[str, str]) -> None:
     open_house.way_in.proxies = Proxies(["127.0.0.1"])
     seconds, status = held_by(open_house, target, lambda: headers)
-    assert 200 <= status < 500
+    assert status in {200, 404, 406, 414, 422, 503}, "503: the database is nowhere"
     assert seconds < MOST_SECONDS
 
 
@@ -337,7 +337,7 @@ def test_headers_of_an_event(gateway: House, name: str) -> None:
 def test_a_comment_at_its_limit_is_taken_within_half_of_it(gateway: House) -> None:
     """2,000 characters in the order that costs most."""
     marks = "\u0301" * (MAX_COMMENT // 2) + "\u0323" * (MAX_COMMENT // 2)
-    body = json.dumps(said(event_id="e1", comment=marks)).encode()
+    body = json.dumps(said(comment=marks)).encode()
     seconds, status = held_by(gateway, PATH, signed(gateway, body, BINARY), body)
     assert status == 202
     assert seconds < MOST_SECONDS / 2
