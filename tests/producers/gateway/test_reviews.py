@@ -205,6 +205,21 @@ def test_forged_forwarding_does_not_widen_the_limit(tmp_path: Path) -> None:
         assert asked("10.0.0.1", "192.0.2.1, 192.0.2.2") == 503
 
 
+def test_whoever_hides_his_address_shares_one_limit(tmp_path: Path) -> None:
+    """A proxy that says `unknown`, or what a caller made it say: not a limit for each, nor the proxy's own."""
+    with house(tmp_path, address_per_minute=3, trusted_proxies=["10.0.0.1"]) as gateway:
+        hidden = ["unknown", "_a1", "192.0.2.1,", "nonsense", "999.1.1.1"]
+        answers = [
+            Client(gateway.app, "10.0.0.1").get("/r/receipt", headers={"x-forwarded-for": one}).status_code
+            for one in hidden
+        ]
+        assert answers == [200, 200, 200, 429, 429]
+        assert Client(gateway.app, "10.0.0.1").get("/r/receipt").status_code == 200, "the proxy itself"
+        forwarded = {"x-forwarded-for": "unknown"}
+        assert Client(gateway.app, "10.0.0.1").get("/metrics").status_code == 200
+        assert Client(gateway.app, "10.0.0.1").get("/metrics", headers=forwarded).status_code == 404
+
+
 def test_also_who_guesses_tokens_is_counted(tmp_path: Path) -> None:
     with house(tmp_path, address_per_minute=2) as gateway:
         answers = [submit(gateway, {"authorization": f"Bearer {n}"}) for n in range(3)]
