@@ -8,15 +8,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Generic, TypeVar
-from unicodedata import is_normalized, normalize
 
 import msgspec
 
 from schemas.events import CaseEvent, Reason, ReviewEvent
+from schemas.normalizing import nfc
 
 MAX_BYTES = 64 * 1024
 MOST_ID = 256
-"""Characters of the header `ce_id` before it is cleaned; normalising a long one takes seconds."""
+"""Characters of an event's id outside its body (the header `ce_id`, a URL) before it is cleaned."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 FARTHEST = timedelta(hours=16)
 """RFC 3339 has offsets to 23:59, PostgreSQL none of so much: a time with such a one is kept in UTC, the same instant."""
@@ -153,7 +153,7 @@ def _decode(kind: type[E], value: bytes) -> E:
             return _convert_what_counts(kind, body)
         raise explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _not_json() from None
+        raise not_json() from None
 
 
 def any_json(value: bytes) -> Any:
@@ -161,10 +161,11 @@ def any_json(value: bytes) -> Any:
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _not_json() from None
+        raise not_json() from None
 
 
-def _not_json() -> Invalid:
+def not_json() -> Invalid:
+    """What is raised for bytes that are no JSON."""
     return Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8")
 
 
@@ -237,9 +238,7 @@ def clean_text(text: str) -> str:
     """This text in NFC, trimmed, CR LF and CR as LF, other control characters gone."""
     if _CONTROL.search(text):
         text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    if not is_normalized("NFC", text):
-        text = normalize("NFC", text)
-    return text.strip()
+    return nfc(text).strip()
 
 
 def _identify(event: CaseEvent | ReviewEvent, ce_id: str | None) -> str:

@@ -23,6 +23,7 @@ from producers.errors import DamagedError
 REFRESH_SECONDS = 3.0
 """A revoked device is refused after this and a query's time: well within 10 s."""
 QUERY_LIMIT = "4s"
+STOP_SECONDS = 2.0
 FILE = "devices.json"
 REWRITE = timedelta(minutes=1)
 """An unchanged copy is written again after this: its time says how old it is after a restart."""
@@ -96,10 +97,10 @@ class Registry:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and let go of the connection. Blocks for a query's time at most."""
+        """End the thread and let go of the connection. Blocks for STOP_SECONDS at most: the database may hang."""
         self._stopping.set()
         if self._thread:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
         self._ledger.dispose()
 
     def _run(self) -> None:

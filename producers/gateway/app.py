@@ -74,7 +74,7 @@ def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starl
         events.Events(way_in),
         routes=[*ways, *description.routes(way_in, ways)],
         exception_handlers={HTTPException: problems.answer},
-        lifespan=Running(settings, spool, way_in.devices, way_in.beside).lifespan,
+        lifespan=Running(settings, way_in).lifespan,
     )
     app.router.redirect_slashes = False
     app.state.way_in = way_in

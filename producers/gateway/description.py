@@ -54,6 +54,7 @@ _WORDS = {
     408: "the body did not come in time",
     409: "it was taken before",
     413: "the body is too large",
+    414: "the query is too long",
     415: "the body is of a form that is not read here",
     422: "the event breaks the contract",
     429: "too many requests",

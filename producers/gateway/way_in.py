@@ -23,6 +23,7 @@ from producers.gateway.body import SECONDS
 from producers.gateway.device_rates import DeviceRates
 from producers.gateway.errors import Unauthorized
 from producers.gateway.landing import Landing
+from producers.gateway.ledger import Ledger
 from producers.gateway.limiter import Limiter
 from producers.gateway.patience import Patience
 from producers.gateway.signed import device_of, target_of
@@ -72,6 +73,7 @@ class WayIn:
         self.hosts = Hosts([*settings.web.host_names, *settings.gateway.names])
         self.skew = settings.gateway.clock_skew_seconds
         self.patience = Patience(SECONDS)
+        self.ledger = Ledger(settings.database)
         self._landing: Landing | None = None
         self.beside: list[Beside] = []
         self.lasting: list[Callable[[], None]] = []

@@ -42,7 +42,7 @@ class Pages:
 
     def __init__(self, way_in: WayIn) -> None:
         self._way_in = way_in
-        self._following = Following(way_in.settings, way_in.spool)
+        self._following = Following(way_in.settings.rules.zone, way_in.spool, way_in.ledger)
         self._look = Look(HERE, [HERE / "static" / "form.css"], [HERE / "static" / "form.js"])
 
     async def form(self, request: Request) -> Response:
@@ -84,7 +84,7 @@ class Pages:
         number = request.query_params.get("number", "").strip()
         context: dict[str, Any] = {"number": number, "progress": None, "mistake": ""}
         if event_id := event_of(number):
-            progress = await asyncio.to_thread(self._following.progress, event_id)
+            progress = await self._following.progress(event_id)
             context |= {"number": number_of(event_id), "progress": progress}
         elif number:
             context["mistake"] = "请核对编号：共 12 位数字和字母"

@@ -1,7 +1,6 @@
 """A paper form as it is keyed: the columns of its sheet, what each cell may say, and the review that it makes."""
 
 import re
-import unicodedata
 from datetime import datetime, time
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -9,6 +8,7 @@ from zoneinfo import ZoneInfo
 from producers.errors import Unmapped
 from producers.imports.field import ISO, Source, Times
 from schemas.codes import SATISFACTION, reason_codes
+from schemas.normalizing import nfkc
 
 FORM, SCAN, LEVEL, COMMENT, SUBMITTED = "表单编号", "扫描件编号", "满意度", "意见", "评价日期"
 DEPT, HALL, WINDOW = "部门", "大厅", "窗口"
@@ -127,5 +127,5 @@ def _narrowed(column: str, value: Any, wrong: list[Wrong]) -> Any:
 
 
 def _bare(column: str, text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text)
+    plain = nfkc(text)
     return _PUNCTUATION.sub("", plain) if column == COMMENT else "".join(plain.split())

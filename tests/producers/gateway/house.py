@@ -127,6 +127,7 @@ class House:
 
     def close(self) -> None:
         self.way_in.devices.stop()
+        self.way_in.ledger.stop()
         self.way_in.spool.close()
 
 
