@@ -78,6 +78,6 @@ def _is_text(file: BinaryIO, decoder: codecs.IncrementalDecoder) -> bool:
 
 
 def _delimiter(text: io.TextIOWrapper) -> str:
-    header = text.readline(MAX_RECORD)
+    header = text.readline(MAX_CELL)  # of a longer one, the rest tells nothing more
     text.seek(0)
     return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
