@@ -66,6 +66,11 @@ class Mapping(Strict):
         return self._columns_of(self.rows.kind.fields)
 
     @cached_property
+    def wanted(self) -> tuple[str, ...]:
+        """Every column that a row must have: those of the fields, and of the promise."""
+        return *self.columns, *(self.promise.columns if self.promise else ())
+
+    @cached_property
     def personal(self) -> tuple[str, ...]:
         """The columns with the reviewer's identity: never in a list, never in an id."""
         return self._columns_of(IDENTITY)
@@ -90,8 +95,7 @@ class Mapping(Strict):
     def check_columns(self, there: Iterable[str]) -> None:
         """Raises CannotImportError if there are not all columns that are read."""
         present = set(there)
-        wanted = [*self.columns, *(self.promise.columns if self.promise else ())]
-        if lacking := [column for column in wanted if column not in present]:
+        if lacking := [column for column in self.wanted if column not in present]:
             raise CannotImportError(
                 f"there is no column {', '.join(lacking)}, and the mapping {self.name} reads it; the first row names: "
                 f"{several([name for name in there if name])} (第一行必须是表头，并且要有这些列)"

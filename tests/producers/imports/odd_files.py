@@ -90,7 +90,7 @@ def _sizes(folder: Path) -> Iterator[Odd]:
         odd = _put(folder, f"sparse{kind}", b"", TOO_BIG)
         os.truncate(folder / f"sparse{kind}", most + 1)
         yield odd
-    yield _put(folder, "long line.csv", b"a" * 100_000_000, "more than 131,072")
+    yield _put(folder, "long line.csv", b"a" * 100_000_000, TOO_BIG)
     yield _put(folder, "long row of cells.csv", b"a," * 50_000_000, TOO_BIG)
     yield _put(folder, "long lines.csv", f"{HEADER}\n" + "a,\n" * 10 + "," * (MAX_RECORD + 1), TOO_BIG)
     yield _put(folder, "long row.csv", "a,b\n" + '"\n",' * MAX_RECORD, TOO_BIG)
