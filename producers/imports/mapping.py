@@ -12,11 +12,11 @@ from pydantic import field_validator, model_validator
 from producers.errors import CannotImportError, Unmapped
 from producers.imports.field import Source, Strict
 from producers.imports.kinds import IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, RowKind, typed
-from producers.imports.names import several
 from producers.imports.promise import Promise
 from producers.imports.refusal import EMPTY, refusal
-from producers.imports.rows import SURPLUS
 from producers.placeholders import is_placeholder, placeholders_of, standalone
+from producers.sheets.names import several
+from producers.sheets.rows import SURPLUS
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id, own_case_no
 from schemas.reading import MOST_ID, Invalid, clean_text, read

@@ -9,11 +9,11 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from producers.imports.bounds import MAX_BYTES, MAX_CELL, MAX_RECORD, MAX_ROWS
-from tests.producers.imports import zips
+from producers.sheets.bounds import MAX_BYTES, MAX_CELL, MAX_RECORD, MAX_ROWS
 from tests.producers.imports.test_cases import HEADER, line
 from tests.producers.imports.workbooks import department_workbook
-from tests.producers.imports.zips import HEAD, MAIN, part, rows
+from tests.producers.sheets import zips
+from tests.producers.sheets.zips import HEAD, MAIN, part, rows
 
 SECRET = "geheim-0600"
 DONE = ""
