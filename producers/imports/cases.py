@@ -16,14 +16,14 @@ from producers.imports.intake import Intake, Lists, lists
 from producers.imports.kinds import Event, RowKind
 from producers.imports.known import load
 from producers.imports.mapping import Mapping
-from producers.imports.names import fitting
 from producers.imports.report import Report
-from producers.imports.rows import count, rows
-from producers.imports.sheet_file import SheetFile, opened
 from producers.imports.shift import Shift, said, to_now
 from producers.imports.sink import Connect, Sink
 from producers.imports.standing import Standing
 from producers.publish import Publisher
+from producers.sheets.names import fitting
+from producers.sheets.rows import count, rows
+from producers.sheets.sheet_file import SheetFile, opened
 
 ROWS_A_FLUSH = 500
 """After so many rows their acknowledgements are waited for; an interruption repeats fewer than these."""

@@ -144,7 +144,7 @@ def _tell(polled: "Polled") -> None:
 
 def _end(report: "Report") -> None:
     """Exit 1 if some rows could not be taken."""
-    from producers.imports.names import escaped
+    from producers.sheets.names import escaped
 
     if report.errors:
         typer.echo(

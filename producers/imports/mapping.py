@@ -12,11 +12,11 @@ from pydantic import field_validator, model_validator
 from producers.errors import CannotImportError, Unmapped
 from producers.imports.field import Source, Strict
 from producers.imports.kinds import IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, RowKind, typed
-from producers.imports.names import several
 from producers.imports.promise import Promise
 from producers.imports.refusal import EMPTY, refusal
-from producers.imports.rows import SURPLUS
 from producers.placeholders import is_placeholder, placeholders_of, standalone
+from producers.sheets.names import several
+from producers.sheets.rows import SURPLUS
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id, own_case_no
 from schemas.reading import MOST_ID, Invalid, clean_text, read
@@ -66,6 +66,11 @@ class Mapping(Strict):
         return self._columns_of(self.rows.kind.fields)
 
     @cached_property
+    def wanted(self) -> tuple[str, ...]:
+        """Every column that a row must have: those of the fields, and of the promise."""
+        return *self.columns, *(self.promise.columns if self.promise else ())
+
+    @cached_property
     def personal(self) -> tuple[str, ...]:
         """The columns with the reviewer's identity: never in a list, never in an id."""
         return self._columns_of(IDENTITY)
@@ -90,8 +95,7 @@ class Mapping(Strict):
     def check_columns(self, there: Iterable[str]) -> None:
         """Raises CannotImportError if there are not all columns that are read."""
         present = set(there)
-        wanted = [*self.columns, *(self.promise.columns if self.promise else ())]
-        if lacking := [column for column in wanted if column not in present]:
+        if lacking := [column for column in self.wanted if column not in present]:
             raise CannotImportError(
                 f"there is no column {', '.join(lacking)}, and the mapping {self.name} reads it; the first row names: "
                 f"{several([name for name in there if name])} (第一行必须是表头，并且要有这些列)"

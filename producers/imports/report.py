@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from producers.imports.inspecting import Summary
 from producers.imports.intake import Counts
-from producers.imports.names import escaped
 from producers.imports.shift import said
+from producers.sheets.names import escaped
 
 
 class Report(NamedTuple):

@@ -20,12 +20,12 @@ from pipeline.settings import Settings
 from producers.errors import AlreadyImportedError, CannotImportError, InputError, RetryLaterError
 from producers.imports.cases import import_cases
 from producers.imports.mapping import Mapping
-from producers.imports.names import escaped, printable
 from producers.imports.report import Report
-from producers.imports.sheet_file import SheetFile, opened
 from producers.imports.sink import Connect
 from producers.imports.watched_folder import DONE, REFUSED, WatchedFolder, held
 from producers.publish import Publisher
+from producers.sheets.names import escaped, printable
+from producers.sheets.sheet_file import SheetFile, opened
 
 log = logging.getLogger(__name__)
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".swp", ".lock")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from producers.errors import InputError, RetryLaterError
-from producers.imports.names import escaped, fitting, printable
+from producers.sheets.names import escaped, fitting, printable
 
 DONE, REFUSED = "done", "refused"
 _LISTS = (".errors.csv", ".remarks.csv")

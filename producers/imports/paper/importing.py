@@ -16,10 +16,10 @@ from producers.imports.paper.comparing import Agreed, Compared, Problem, compare
 from producers.imports.paper.form import COLUMN_OF, PERSONAL, Answers
 from producers.imports.paper.keying import read_keying
 from producers.imports.refusal import refusal
-from producers.imports.sheet_file import opened
 from producers.imports.sink import Connect
 from producers.placeholders import ClaimedReview, is_placeholder, placeholders_of
 from producers.publish import Publisher
+from producers.sheets.sheet_file import opened
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id
 from schemas.reading import Invalid, read

@@ -15,8 +15,8 @@ from producers.imports.paper.template import (
     KEYED_BY,
     RETURNED,
 )
-from producers.imports.rows import SURPLUS, rows
-from producers.imports.sheet_file import SheetFile
+from producers.sheets.rows import SURPLUS, rows
+from producers.sheets.sheet_file import SheetFile
 
 _DIGITS = 9
 """No batch has more forms; Python refuses to read a number of thousands of digits."""

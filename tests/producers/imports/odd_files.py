@@ -9,11 +9,11 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from producers.imports.bounds import MAX_BYTES, MAX_CELL, MAX_RECORD, MAX_ROWS
-from tests.producers.imports import zips
+from producers.sheets.bounds import MAX_BYTES, MAX_CELL, MAX_RECORD, MAX_ROWS
 from tests.producers.imports.test_cases import HEADER, line
 from tests.producers.imports.workbooks import department_workbook
-from tests.producers.imports.zips import HEAD, MAIN, part, rows
+from tests.producers.sheets import zips
+from tests.producers.sheets.zips import HEAD, MAIN, part, rows
 
 SECRET = "geheim-0600"
 DONE = ""
@@ -90,7 +90,7 @@ def _sizes(folder: Path) -> Iterator[Odd]:
         odd = _put(folder, f"sparse{kind}", b"", TOO_BIG)
         os.truncate(folder / f"sparse{kind}", most + 1)
         yield odd
-    yield _put(folder, "long line.csv", b"a" * 100_000_000, "more than 131,072")
+    yield _put(folder, "long line.csv", b"a" * 100_000_000, TOO_BIG)
     yield _put(folder, "long row of cells.csv", b"a," * 50_000_000, TOO_BIG)
     yield _put(folder, "long lines.csv", f"{HEADER}\n" + "a,\n" * 10 + "," * (MAX_RECORD + 1), TOO_BIG)
     yield _put(folder, "long row.csv", "a,b\n" + '"\n",' * MAX_RECORD, TOO_BIG)

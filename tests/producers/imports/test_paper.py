@@ -24,7 +24,7 @@ from producers.imports.paper.form import COLUMNS, PERSONAL, REASONS
 from producers.imports.paper.importing import Outcome, PaperReview, import_paper
 from producers.imports.paper.keying import Keying, read_keying
 from producers.imports.paper.template import FORMS_SHEET, LISTS_SHEET, Issue, new_batch, write_template
-from producers.imports.sheet_file import opened
+from producers.sheets.sheet_file import opened
 from schemas.catalogue import departments
 from schemas.codes import SATISFACTION, Channel, reason_codes
 from schemas.events import ReviewEvent

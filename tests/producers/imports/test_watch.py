@@ -21,9 +21,9 @@ from producers.imports.alone import alone
 from producers.imports.known import load
 from producers.imports.polling import poll, until_told
 from producers.imports.report import Report
-from producers.imports.sheet_file import SheetFile, opened
 from producers.imports.watch import Importer, Taken, Watch, importer
 from producers.imports.watched_folder import DONE, REFUSED
+from producers.sheets.sheet_file import SheetFile, opened
 from tests.producers.imports.test_cases import HEADER, Log, line, settings_in, sheet
 from tests.wait import wait_for
 

@@ -10,11 +10,11 @@ from tempfile import TemporaryFile
 from typing import IO, BinaryIO
 
 from producers.errors import CannotImportError
-from producers.imports.bounds import MAX_BYTES, Meter
-from producers.imports.csv_text import csv_lines
-from producers.imports.names import printable
-from producers.imports.regular import open_regular
-from producers.imports.workbook import xlsx_lines
+from producers.sheets.bounds import MAX_BYTES, Meter
+from producers.sheets.csv_text import csv_lines
+from producers.sheets.names import printable
+from producers.sheets.regular import open_regular
+from producers.sheets.workbook import xlsx_lines
 
 _STEP = 1024 * 1024
 

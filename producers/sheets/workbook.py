@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from producers.errors import CannotImportError
-from producers.imports.archive import Archive, Packed
-from producers.imports.bounds import MAX_LINES, Meter
-from producers.imports.names import several
+from producers.sheets.archive import Archive, Packed
+from producers.sheets.bounds import MAX_LINES, Meter
+from producers.sheets.names import several
 
 _EXACT = 10**15
 """Excel keeps 15 digits of a number; of a longer one the rest is already lost."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from producers.errors import CannotImportError
-from producers.imports import rows as reading
-from producers.imports.rows import SURPLUS
-from producers.imports.sheet_file import opened
+from producers.sheets import rows as reading
+from producers.sheets.rows import SURPLUS
+from producers.sheets.sheet_file import opened
 
 EXPECTED = [(2, {"编号": "A1", "事项": "户籍、迁移"}), (3, {"编号": "A2", "事项": "换行\n在内"})]
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from xml.parsers import expat
 
 from producers.errors import CannotImportError
-from producers.imports.bounds import MAX_LINES, Meter
+from producers.sheets.bounds import MAX_LINES, Meter
 
 MAX_UNPACKED = 256 * 1024 * 1024
 """Bytes of all that is read; 100,000 rows of 15 columns have about 70 MB."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from producers.errors import CannotImportError
-from producers.imports.names import several
-from producers.imports.sheet_file import SheetFile
+from producers.sheets.names import several
+from producers.sheets.sheet_file import SheetFile
 
 SURPLUS = ""
 """The key of what stands in a row beyond the last column of the header: the row is probably shifted."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from producers.errors import CannotImportError
-from producers.imports.names import printable
+from producers.sheets.names import printable
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

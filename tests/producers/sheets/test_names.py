@@ -5,7 +5,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.imports.names import fitting, printable, several
+from producers.sheets.names import fitting, printable, several
 
 names = (
     st.binary(min_size=1, max_size=300)

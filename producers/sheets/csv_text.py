@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 from producers.errors import CannotImportError
-from producers.imports.bounds import MAX_CELL, MAX_RECORD, Meter
+from producers.sheets.bounds import MAX_CELL, MAX_RECORD, Meter
 
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _STEP = 256 * 1024
