@@ -163,6 +163,7 @@ device = Table(
         server_default="{}",
         comment="the numbers that it sends for no case, cleaned",
     ),
+    Column("per_minute", Integer, comment="events that it may send; null: as any other"),
     comment="who may send to the gateway, and for which place; an empty place is any",
 )
 

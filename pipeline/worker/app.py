@@ -28,6 +28,8 @@ from pipeline.ledger.positions import TopicPartition
 from pipeline.ledger.reroute import reroute
 from pipeline.ledger.stuck import end_stuck
 from pipeline.ledger.sweep import sweep
+from pipeline.runtime import logs
+from pipeline.runtime.hosts import Hosts
 from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from pipeline.worker.fetching import FETCH_BYTES
@@ -246,11 +248,14 @@ class Worker:
 
 def run(settings: Settings) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code. Blocks. Raises Stop before it runs."""
+    logs.begin()
     worker = Worker(settings)
     _tune_interpreter()
-    metrics.serve(settings.worker.metrics_port)
+    metrics.serve(settings.worker.metrics_port, Hosts(settings.web.host_names))
     try:
-        faust.Worker(worker.app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
+        faust.Worker(
+            worker.app, loglevel="info", redirect_stdouts=False, override_logging=False
+        ).execute_from_commandline()
     except SystemExit as end:
         return 1 if worker.fatal else int(end.code or 0)
     finally:

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import monotonic
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -21,7 +23,17 @@ INTAKE = 6
 BATCH_BYTES = 16 * 2**20
 """Of the values of a batch, about: rounds are bounded in bytes, so there is little more in one transaction."""
 
+LOST_SECONDS = 2.0
+"""So long after the reader was sent back somewhere, what still comes from elsewhere is not on its way any more: it is sent again."""
+
 Seek = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+
+
+class Expected(NamedTuple):
+    """The offset that a partition is read again from, and since when (monotonic)."""
+
+    offset: int
+    since: float
 
 
 class Folding:
@@ -36,7 +48,7 @@ class Folding:
         self._seek = seek
         self._batch_records = batch_records
         self._intake: asyncio.Queue[list[Portion]] = asyncio.Queue(maxsize=INTAKE)
-        self._expected: dict[TopicPartition, int] = {}
+        self._expected: dict[TopicPartition, Expected] = {}
         self._busy = False
         self.blocked = Blocked(folder, ledger, name, self._freed)
         self.made_anew: set[TopicPartition] = set()
@@ -66,7 +78,8 @@ class Folding:
 
     def expect(self, starts: Mapping[TopicPartition, int]) -> None:
         """After a seek: portions that lie behind these offsets are still on their way and are dropped."""
-        self._expected.update(starts)
+        now = monotonic()
+        self._expected.update({at: Expected(offset, now) for at, offset in starts.items()})
 
     def begin_anew(self) -> None:
         """After an assignment: nothing is on its way any more."""
@@ -76,11 +89,13 @@ class Folding:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            batch = self._wanted(await self._gather())
+            batch, lost = self._wanted(await self._gather())
             if batch:
                 self._busy = True
                 await self._fold_batch(batch)
                 self._busy = False
+            if lost:
+                await self._send_back(lost)
 
     def close(self) -> None:
         """Give back threads and connections; transactions under way end first."""
@@ -97,17 +112,27 @@ class Folding:
             batch.extend(portions)
         return batch
 
-    def _wanted(self, batch: Sequence[Portion]) -> list[Portion]:
-        wanted, not_read = [], self.not_read()
+    def _wanted(self, batch: Sequence[Portion]) -> tuple[list[Portion], dict[TopicPartition, int]]:
+        """What to fold of it; and where the reader was sent back to in vain."""
+        wanted, lost, not_read, late = [], {}, self.not_read(), monotonic() - LOST_SECONDS
         for portion in batch:
             partition = portion.topic, portion.partition
             expected = self._expected.get(partition)
-            if partition in not_read or (expected is not None and portion.start > expected):
+            if partition in not_read:
                 metrics.PORTIONS_DROPPED.inc()
-                continue
-            self._expected.pop(partition, None)
-            wanted.append(portion)
-        return wanted
+            elif expected and portion.start > expected.offset:
+                metrics.PORTIONS_DROPPED.inc()
+                if expected.since < late:
+                    lost[partition] = expected.offset
+            else:
+                self._expected.pop(partition, None)
+                wanted.append(portion)
+        return wanted, lost
+
+    async def _send_back(self, starts: Mapping[TopicPartition, int]) -> None:
+        metrics.SEEKS.inc(len(starts))
+        self.expect(starts)
+        await self._seek(starts)
 
     async def _fold_batch(self, batch: list[Portion]) -> None:
         """Fold it whole; if it fails of itself, each partition apart: what fails then is blocked alone."""
@@ -129,15 +154,12 @@ class Folding:
                 self.folded_to[portion.topic, portion.partition] = portion.end
         if folded.seeks:
             log.warning("gap", extra={"seeks": folded.seeks})
-            metrics.SEEKS.inc(len(folded.seeks))
-            self.expect(folded.seeks)
-            await self._seek(folded.seeks)
+            await self._send_back(folded.seeks)
 
     async def _freed(self, partition: TopicPartition, end: int) -> None:
         """A blocked partition is folded up to `end`: read on from there, whatever was read of it meanwhile."""
         self.folded_to[partition] = end
-        self.expect({partition: end})
-        await self._seek({partition: end})
+        await self._send_back({partition: end})
 
 
 def _records(portions: Sequence[Portion]) -> int:

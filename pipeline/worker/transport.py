@@ -1,10 +1,11 @@
-"""Faust's Kafka transport, five things changed: in what portions and in which order records come, from where, which, how read.
+"""Faust's Kafka transport, changed in six things: in what portions and in which order records come, from where, which, how, when.
 
 Portions: one object for all records of a partition in a poll, with the range of the log that they cover, so that holes
 (transaction markers, aborted records, compaction) are known to be no losses; all portions of a poll come as one message.
 Order: partitions are aligned in time.
 From: the ledger's positions. Which: committed records only, which Faust does not offer outside `exactly_once`; and none of a
-partition that is blocked. How: by readers that raise nothing (`pipeline.worker.fetching`). See docs/decisions/0001-batches-into-a-faust-agent.md.
+partition that is blocked. How: by readers that raise nothing (`pipeline.worker.fetching`).
+When: between two seeks, never while somebody seeks. See docs/decisions/0001-batches-into-a-faust-agent.md.
 """
 
 import asyncio
@@ -27,6 +28,12 @@ PARTS = 4
 """In how many parts a batch's share of a partition is read: alignment is as fine as a part, and each part costs a message."""
 HOLD_SECONDS = 0.1
 """How long a partition that is ahead waits for one that is behind and does not come: alignment is no dependency."""
+QUIET_SECONDS = 0.5
+"""How long one poll waits for records when there are none, and a seek for that poll."""
+LAST = 2**63 - 1
+"""The offset of every round. Faust drops a message that lies before the last one of its partition, and keeps that place in a
+field which another thread sets at a seek: a round after a seek was dropped now and then, with all its portions.
+"""
 
 
 @dataclass(slots=True)
@@ -35,8 +42,8 @@ class RoundRecord:
 
     topic: str
     partition: int
-    offset: int
     value: list[Portion]
+    offset: int = LAST
     timestamp: int | None = None
     timestamp_type: int = 1
     headers: tuple[()] = ()
@@ -79,12 +86,18 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         super().__init__(*args, **kwargs)
         self._ranges = Ranges()
         self._alignment: Alignment[TP] = Alignment()
+        self._turn = asyncio.Lock()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         fetching.install()
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         return consumer
+
+    async def _seek_wait(self, consumer: Any, partitions: Mapping[TP, int]) -> None:
+        """Between two polls: in the middle of one, its records would be handed on to nobody."""
+        async with self._turn:
+            await super()._seek_wait(consumer, partitions)
 
     async def rejoin(self) -> None:
         """Have the group's partitions shared out anew, by what the log has now: done if this worker leads the group."""
@@ -110,8 +123,14 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         self,
         consumer: Any,
         active_partitions: Any,
-        timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
+        timeout: float | None = None,  # noqa: ASYNC109, ARG002  Faust's signature
         max_records: int | None = None,
+    ) -> dict[TP, list[RoundRecord]]:
+        async with self._turn:
+            return await self._round(consumer, active_partitions, max_records or MAX_RECORDS)
+
+    async def _round(
+        self, consumer: Any, active_partitions: Any, max_records: int
     ) -> dict[TP, list[RoundRecord]]:
         active = set(active_partitions) - self.app.blocked_partitions()
         if not active:  # Faust would read an empty set as all
@@ -121,19 +140,19 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is s
         begins = {tp: self._ranges.begin(tp, state._position) for tp, state in states.items()}
         lagging = {tp for tp in active if tp in states and _lags(states[tp])}
         due = self._alignment.due(active, lagging, monotonic())
-        share = max(1, (max_records or MAX_RECORDS) // (PARTS * max(1, len(lagging))))
+        share = max(1, max_records // (PARTS * max(1, len(lagging))))
         fetching.Result.most_bytes = fetching.ROUND_BYTES // max(1, len(lagging))
         polled = await self._poll(consumer, due, share)
         if not polled and due != active:  # what is behind is slow to come: hold the others no longer
             polled = await super()._fetch_records(consumer, due, timeout=HOLD_SECONDS, max_records=share)
         if not polled:
-            polled = await super()._fetch_records(consumer, active, timeout=timeout, max_records=share)
+            polled = await super()._fetch_records(consumer, active, timeout=QUIET_SECONDS, max_records=share)
         after = {tp: state._position for tp, state in self._states(consumer).items()}
         moved = sorted(tp for tp, begin in begins.items() if after.get(tp, begin) > begin)
         if not moved:
             return {}
         portions = [self._portion(tp, begins[tp], after[tp], polled.get(tp, [])) for tp in moved]
-        return {moved[0]: [RoundRecord(moved[0].topic, moved[0].partition, after[moved[0]] - 1, portions)]}
+        return {moved[0]: [RoundRecord(moved[0].topic, moved[0].partition, portions)]}
 
     async def _poll(self, consumer: Any, partitions: set[TP], share: int) -> dict[TP, list[Record]]:
         """What is here already, an equal share of each partition."""

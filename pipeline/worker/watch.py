@@ -32,6 +32,8 @@ class Watch:
         self._group = group
         self._folding = folding
         self.made_anew: list[MadeAnew] = []
+        self._apart: dict[TopicPartition, tuple[int, int]] = {}
+        """Where reader and ledger stood at the last look, if not at the same place."""
 
     async def starts(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Where to read each of these partitions from; none of a topic that was made anew."""
@@ -44,17 +46,27 @@ class Watch:
         return starts
 
     async def check(self, consumer: Any) -> Mapping[TopicPartition, int]:
-        """What must be read again, because the reader stands elsewhere than the ledger and nothing is on its way."""
+        """What must be read again: the reader stands elsewhere than the ledger, and nothing is on its way.
+
+        So it is if nothing waits to be folded, or if neither has moved since the last look.
+        """
         idle = self._folding.idle
         starts = await self.starts([(tp.topic, tp.partition) for tp in consumer.assignment()])
-        if not idle or not self._folding.idle:
-            return {}
+        idle = idle and self._folding.idle
         try:
             stand = {at: await consumer.position(TP(*at)) for at in starts}
         except IllegalStateError:
             return {}  # another worker has the partition by now: it begins where the ledger stands
         moving = starts.keys() - self._folding.not_read()
-        return {at: starts[at] for at in moving if stand[at] is not None and stand[at] != starts[at]}
+        was, self._apart = (
+            self._apart,
+            {
+                at: (stand[at], starts[at])
+                for at in moving
+                if stand[at] is not None and stand[at] != starts[at]
+            },
+        )
+        return {at: starts[at] for at, apart in self._apart.items() if idle or was.get(at) == apart}
 
     async def unread(self) -> set[TopicPartition]:
         """Partitions of the log that no worker reads: added or made again, and the group's leader does not know."""

@@ -1,4 +1,4 @@
-"""`hcp device add | list | placeholders | rotate | revoke`."""
+"""`hcp device add | list | placeholders | rate | rotate | revoke`."""
 
 import json
 from collections.abc import Iterator
@@ -45,6 +45,9 @@ def add(
         list[str] | None,
         typer.Option(help="A number that it sends for everybody, for no case; may be repeated."),
     ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Events a minute that it may send. Not given: as any other.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a device; print its secret, and for a window's terminal the link that enrols it. They are shown this once."""
@@ -53,6 +56,7 @@ def add(
     new = Device(
         *(device_id, kind.value, name, tuple(channel or ()), dept, hall, window),
         placeholders=tuple(placeholder or ()),
+        per_minute=rate,
     )
     _show(_office().add(new), new, as_json=as_json)
 
@@ -91,6 +95,18 @@ def placeholders(
     else:
         now = office.device(device_id).placeholders
     typer.echo("\n".join(now) or f"{device_id} has no placeholders: every number of its is a case's own")
+
+
+@app.command()
+def rate(
+    device_id: DeviceId,
+    per_minute: Annotated[
+        int | None, typer.Argument(metavar="EVENTS", help="A minute. None: as any other.")
+    ] = None,
+) -> None:
+    """Let a device send so many events a minute; the gateway knows it within 10 s. What is more gets 429, and may come later."""
+    _office().set_rate(device_id, per_minute)
+    typer.echo(f"{device_id} may send {_rate(per_minute)}")
 
 
 @app.command()
@@ -151,12 +167,18 @@ def _words(device: "Device", zone: ZoneInfo) -> Iterator[str]:
     yield " ".join(
         key.key_id + (f" until {shown(key.not_after, zone)}" if key.not_after else "") for key in device.keys
     )
+    if device.per_minute:
+        yield _rate(device.per_minute)
     if device.placeholders:
         yield f"placeholders {' '.join(device.placeholders)}"
     if device.revoked_at:
         yield f"revoked {shown(device.revoked_at, zone)}"
     if device.name:
         yield device.name
+
+
+def _rate(per_minute: int | None) -> str:
+    return f"{per_minute} events a minute" if per_minute else "as many events as any other device"
 
 
 def _document(device: "Device") -> dict[str, object]:
@@ -169,6 +191,7 @@ def _document(device: "Device") -> dict[str, object]:
         "hall_code": device.hall_code,
         "window_code": device.window_code,
         "placeholders": list(device.placeholders),
+        "per_minute": device.per_minute,
         "revoked_at": device.revoked_at.isoformat() if device.revoked_at else None,
         "keys": [
             {"key_id": key.key_id, "not_after": key.not_after.isoformat() if key.not_after else None}

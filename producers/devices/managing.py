@@ -23,6 +23,8 @@ from producers.placeholders import is_placeholder, placeholders_of
 from schemas.codes import Channel
 
 SECRET_BYTES = 32
+MOST_PER_MINUTE = 1_000_000
+"""More than any gateway takes."""
 _SPAN = re.compile("([0-9]{1,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -75,6 +77,13 @@ class Office:
             placeholders = _placeholders([*before, *added])
             stored.set_placeholders(connection, device_id, placeholders)
         return placeholders
+
+    def set_rate(self, device_id: str, per_minute: int | None) -> None:
+        """So many events a minute it may send from now on; None: as many as any other."""
+        _check_rate(per_minute)
+        with self._register() as connection:
+            stored.lock_device(connection, device_id)
+            stored.set_rate(connection, device_id, per_minute)
 
     def devices(self) -> list[Device]:
         """All of them, in the order of their ids."""
@@ -155,3 +164,9 @@ def _check(new: Device) -> None:
         raise DeviceError("a terminal sends reviews: name its --channel")
     if len(new.dept_code) > 18 or max(len(new.hall_code), len(new.window_code)) > 64:
         raise DeviceError("a department's code has 18 characters, a hall's or a window's at most 64")
+    _check_rate(new.per_minute)
+
+
+def _check_rate(per_minute: int | None) -> None:
+    if per_minute is not None and not 1 <= per_minute <= MOST_PER_MINUTE:
+        raise DeviceError(f"a rate is 1 to {MOST_PER_MINUTE} events a minute")

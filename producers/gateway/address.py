@@ -3,6 +3,8 @@
 import ipaddress
 from collections.abc import Iterable
 
+from starlette.types import Scope
+
 UNKNOWN = "unknown"
 """Who cannot be told from others: all of them together have the limit of one address, and none is an operator."""
 MOST_HOPS = 16
@@ -35,10 +37,21 @@ class Proxies:
 
     def is_operator(self, peer: str, forwarded: str) -> bool:
         """Whether this comes from this machine or from a trusted one itself, not through it from elsewhere."""
-        there, here = _address(peer), _address(self.caller(peer, forwarded))
-        if here is None or there is None or (forwarded and not self.trusts(there)):
-            return False
-        return here.is_loopback or self.trusts(here)
+        here = _address(self.caller(peer, forwarded))
+        believed = not forwarded or self.is_trusted(peer)
+        return here is not None and believed and (here.is_loopback or self.trusts(here))
+
+    def is_trusted(self, peer: str) -> bool:
+        """The same, of an address as a connection has it."""
+        here = _address(peer)
+        return here is not None and self.trusts(here)
+
+
+def peer_of(scope: Scope) -> tuple[str, str]:
+    """The connection's address, and what the proxies say of the caller's: the X-Forwarded-For headers, joined by commas."""
+    client = scope["client"]
+    said = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return client[0] if client else "", ",".join(said)
 
 
 def _address(text: str) -> Address | None:

@@ -133,7 +133,7 @@ def _in_path(route: Declared) -> list[dict[str, Any]]:
 
 
 def _responses(says: Operation, rules: Rules, refs: Refs) -> dict[str, Any]:
-    limited = {"headers": _LIMITED} if rules.rate is not Rate.NONE else {}
+    limited = {"headers": _LIMITED} if rules.rate not in {Rate.NONE, Rate.DEVICE} else {}
     taken = {
         str(status): {"description": _WORDS[status], "content": {says.media: _body(body, refs)}} | limited
         for status, body in says.gives.items()

@@ -27,7 +27,6 @@ from producers.gateway.cloudevents import (
 from producers.gateway.guard import BODY, Auth, Declared, Rate, Rules
 from producers.gateway.operation import JSON, REF, Body, Operation, header
 from producers.gateway.outside import ROUTE
-from producers.gateway.signed import target_of
 from producers.gateway.speaking import speak
 from producers.gateway.turns import Turns
 from producers.gateway.way_in import Accepted, WayIn
@@ -80,7 +79,7 @@ SAYS = Operation(
 class EventsRoute(Declared):
     """The way of the many: it asks for its caller itself, with as little around it as can be."""
 
-    rules, says = Rules(Auth.SIGNED, Rate.NONE, BATCH_BODY), SAYS
+    rules, says = Rules(Auth.SIGNED, Rate.DEVICE, BATCH_BODY), SAYS
 
 
 class Events:
@@ -106,7 +105,7 @@ class Events:
         form = media_type(headers)
         limit = BATCH_BODY if form == BATCH else BODY
         body = await read_body(scope, receive, limit, self._way_in.patience)
-        device, nonce = self._way_in.device_of(headers, scope["method"], target_of(scope), body)
+        device, nonce = self._way_in.device_of(headers, scope, body)
         if form == BATCH:
             return await self._take_all(device, nonce, batch(body))
         told = binary(headers, body) if form == BINARY else structured(body)
@@ -124,6 +123,7 @@ class Events:
 
     async def _take_all(self, device: Device, nonce: str, events: list[bytes]) -> Answer:
         """1. Read each. 2. Take those that are events, in one commit. 3. Answer each."""
+        self._way_in.rates.charge(device, max(0, len(events) - 1))
         read = await self._turns.each(partial(self._record, device), events)
         records = [record for record in read if isinstance(record, Record)]
         told = iter(await self._way_in.take_all(records, nonce))

@@ -8,20 +8,25 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 import msgspec
+from starlette.types import Scope
 
 from pipeline import metrics
 from pipeline.clock import utc_now
+from pipeline.runtime.hosts import Hosts
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
+from pipeline.signing import NotSigned
 from producers.devices.device import Device
 from producers.devices.registry import Registry
-from producers.gateway.address import Proxies
+from producers.gateway.address import Proxies, peer_of
 from producers.gateway.body import SECONDS
+from producers.gateway.device_rates import DeviceRates
+from producers.gateway.errors import Unauthorized
 from producers.gateway.landing import Landing
 from producers.gateway.ledger import Ledger
 from producers.gateway.limiter import Limiter
 from producers.gateway.patience import Patience
-from producers.gateway.signed import device_of
+from producers.gateway.signed import device_of, target_of
 from producers.gateway.unknown import with_unknown
 from producers.spool.judging import Answer
 from producers.spool.record import Appended, Record
@@ -63,7 +68,9 @@ class WayIn:
         self.sealer = Sealer(settings.seal)
         self.tokens = Tokens(settings.seal, clock)
         self.limiter = Limiter(settings.gateway)
+        self.rates = DeviceRates(settings.gateway.device_per_minute)
         self.proxies = Proxies(settings.gateway.trusted_proxies)
+        self.hosts = Hosts([*settings.web.host_names, *settings.gateway.names])
         self.skew = settings.gateway.clock_skew_seconds
         self.patience = Patience(SECONDS)
         self.ledger = Ledger(settings.database)
@@ -72,12 +79,21 @@ class WayIn:
         self.lasting: list[Callable[[], None]] = []
         """How to end the answers that last for minutes; called in the event loop, when the gateway is told to stop."""
 
-    def device_of(
-        self, headers: Mapping[str, str], method: str, target: str, body: bytes
-    ) -> tuple[Device, str]:
-        """The device that signed this request now, and its nonce. Raises NotSigned, Unauthorized."""
+    def device_of(self, headers: Mapping[str, str], scope: Scope, body: bytes) -> tuple[Device, str]:
+        """The device that signed this request now, and its nonce. Raises NotSigned, Unauthorized, RateLimited.
+
+        Only what a device has signed counts for it; all else counts for the address from which it came.
+        """
         at = self.clock().timestamp()
-        return device_of(self.devices, self.skew, headers, method, target, body, at)
+        try:
+            device, nonce = device_of(
+                self.devices, self.skew, headers, scope["method"], target_of(scope), body, at
+            )
+        except (NotSigned, Unauthorized):
+            self.limiter.stranger(self.proxies.caller(*peer_of(scope)))
+            raise
+        self.rates.spend(device)
+        return device, nonce
 
     async def accept(
         self,

@@ -146,7 +146,7 @@ def routes(way_in: WayIn, outbox: Outbox | None) -> list[BaseRoute]:
             PATH,
             invitations.invite,
             auth=Auth.SIGNED,
-            rate=Rate.NONE,
+            rate=Rate.DEVICE,
             body=BODY,
             methods=["POST"],
             says=INVITING,

@@ -109,7 +109,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
             f"{window}/invitations",
             screen.invitations,
             auth=Auth.SIGNED,
-            rate=Rate.NONE,
+            rate=Rate.DEVICE,
             says=LISTENING,
         ),
         Guarded(
@@ -117,7 +117,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
             f"{window}/invite",
             screen.invite,
             auth=Auth.SIGNED,
-            rate=Rate.NONE,
+            rate=Rate.DEVICE,
             body=BODY,
             methods=["POST"],
             says=CALLING,

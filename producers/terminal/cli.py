@@ -63,10 +63,8 @@ def run(folder: Folder = HOME, drain: Drain = DRAIN_SECONDS) -> None:
 
     At the end of the input it waits a while for what is not sent yet. It may be killed at any moment.
     """
-    from producers.gateway import logs
     from producers.terminal.terminal import answer, opened
 
-    logs.begin()
     with opened(folder) as terminal:
         for line in sys.stdin.buffer:
             if line.strip():

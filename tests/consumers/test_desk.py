@@ -316,7 +316,7 @@ def test_every_answer_carries_the_security_headers_once(away: Client) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])
 def test_a_name_that_is_not_loopback_gets_nothing(away: Client, host: str) -> None:
     answer = away.get("/static/desk.css", headers={"host": host})
-    assert answer.status_code == 400
+    assert answer.status_code == 421
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:18080", "localhost", "[::1]:18080"])

@@ -35,14 +35,25 @@ class Reader:
         return self.at
 
 
+def watch(*, idle: bool = True) -> Watch:
+    folding = cast(Folding, SimpleNamespace(idle=idle, not_read=lambda: {("case", 1)}))
+    return Told(cast(Any, None), cast(Any, None), "group", folding)
+
+
 def check(reader: Reader) -> Mapping[TopicPartition, int]:
-    folding = cast(Folding, SimpleNamespace(idle=True, not_read=lambda: {("case", 1)}))
-    return asyncio.run(Told(cast(Any, None), cast(Any, None), "group", folding).check(reader))
+    return asyncio.run(watch().check(reader))
 
 
 def test_a_reader_astray_is_sent_back() -> None:
     assert check(Reader(5)) == {("case", 0): 7}
     assert check(Reader(7)) == {}
+
+
+def test_while_others_are_folded_a_reader_astray_is_one_that_has_not_moved() -> None:
+    busy, reader = watch(idle=False), Reader(5)
+    for at, want in ((5, {}), (6, {}), (6, {("case", 0): 7}), (7, {}), (6, {})):
+        reader.at = at
+        assert asyncio.run(busy.check(reader)) == want
 
 
 def test_a_partition_that_is_blocked_is_not_astray() -> None:

@@ -30,6 +30,7 @@ SECRETS = {TERMINAL: secrets.token_bytes(32), SYSTEM: secrets.token_bytes(32)}
 
 UNLIMITED = {
     "address_per_minute": 10**9,
+    "device_per_minute": 10**9,
     "token_per_minute": 10**9,
     "token_total_per_minute": 10**9,
     "spool_bytes": 2**30,

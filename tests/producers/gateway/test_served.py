@@ -11,11 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
+from pipeline.web.places import Places
+from pipeline.web.serving import Server
 from producers.gateway import events
 from producers.gateway.patience import Patience
-from producers.gateway.serving import OPTIONS
+from producers.gateway.serving import limits
 from tests.harness import review
 from tests.producers.gateway.house import House, ce_headers, house
 from tests.wait import wait_for
@@ -38,7 +39,8 @@ class Served:
 def served(tmp_path: Path) -> Iterator[Served]:
     """The same server as `hcp gateway` has, but for its signals and its life beside the requests."""
     with house(tmp_path) as gateway:
-        server = uvicorn.Server(uvicorn.Config(gateway.app, port=0, **(OPTIONS | {"lifespan": "off"})))
+        places = Places(limits(gateway.settings, gateway.way_in.proxies), lambda _: None)
+        server = Server(gateway.app, places, port=0, lifespan="off")
         thread = threading.Thread(target=server.run)
         thread.start()
         wait_for(lambda: server.started, 20, "the gateway")
