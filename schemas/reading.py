@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from schemas.events import CaseEvent, Reason, ReviewEvent
+from schemas.events import MOST_DEVICE_SEQ, CaseEvent, Reason, ReviewEvent
 from schemas.normalizing import nfc
 
 MAX_BYTES = 64 * 1024
@@ -22,6 +22,9 @@ FARTHEST = timedelta(hours=16)
 """RFC 3339 has offsets to 23:59, PostgreSQL none of so much: a time with such a one is kept in UTC, the same instant."""
 AHEAD = timedelta(days=1)
 """How far a sender's clock may run ahead of the time its record was received."""
+
+MOST_OLD_SEQ = 2**63 - 1
+"""The greatest `device_seq` of records that are older than its bound, and the greatest that the ledger can hold."""
 
 E = TypeVar("E", CaseEvent, ReviewEvent)
 
@@ -62,8 +65,7 @@ def read(
     received_at, late_clock = _received_at(event, appended_at, resent_at)
     _check_times(event, received_at)
     _ease_offsets(event)
-    flags = ("received_in_future",) if late_clock else ()
-    return Received(event, event_id, digest(event), _eased(received_at), flags)
+    return Received(event, event_id, digest(event), _eased(received_at), _flags(event, late_clock))
 
 
 def digest(event: CaseEvent | ReviewEvent) -> str:
@@ -172,7 +174,7 @@ def not_json() -> Invalid:
 def _convert_what_counts(kind: type[E], body: dict[str, Any]) -> E:
     """An optional field that is null is absent, at every depth, as many a sender's serializer means it; a whole number is an
     integer however it is written. A field that the contract got later is, with a value that it does not mean, what it was
-    before: unknown.
+    before: unknown. A device's number that was allowed before it had its bound is kept.
     """
     kept = {name: field for name, field in body.items() if field is not None or name in _REQUIRED[kind]}
     for name in _INTEGERS & kept.keys():
@@ -180,6 +182,18 @@ def _convert_what_counts(kind: type[E], body: dict[str, Any]) -> E:
             kept[name] = int(kept[name])
     if isinstance(reviewer := kept.get("reviewer"), dict):
         kept["reviewer"] = {name: field for name, field in reviewer.items() if field is not None}
+    old_seq = kept.pop("device_seq") if _is_old_seq(kept.get("device_seq")) else None
+    event = _converted(kind, kept)
+    if old_seq and isinstance(event, ReviewEvent):
+        event.device_seq = old_seq
+    return event
+
+
+def _is_old_seq(seq: Any) -> bool:
+    return type(seq) is int and MOST_DEVICE_SEQ < seq <= MOST_OLD_SEQ
+
+
+def _converted(kind: type[E], kept: dict[str, Any]) -> E:
     try:
         return msgspec.convert(kept, kind)
     except msgspec.ValidationError as error:
@@ -187,7 +201,7 @@ def _convert_what_counts(kind: type[E], body: dict[str, Any]) -> E:
         if added is None:
             raise explain(error) from None
         del kept[added]
-        return _convert_what_counts(kind, kept)
+        return _converted(kind, kept)
 
 
 def _added_field(error: msgspec.ValidationError) -> str | None:
@@ -303,6 +317,14 @@ def _eased(at: datetime) -> datetime:
     if at.tzinfo is UTC or abs(at.utcoffset() or FARTHEST) < FARTHEST:
         return at
     return at.astimezone(UTC)
+
+
+def _flags(event: CaseEvent | ReviewEvent, late_clock: bool) -> tuple[str, ...]:
+    """What is odd about it, in the order of the names."""
+    late = ("received_in_future",) if late_clock else ()
+    if isinstance(event, ReviewEvent) and event.device_seq is not None and event.device_seq > MOST_DEVICE_SEQ:
+        return ("device_seq_too_large", *late)
+    return late
 
 
 def _out_of_range(name: str) -> Invalid:

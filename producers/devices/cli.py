@@ -85,7 +85,7 @@ def placeholders(
     ] = None,
     none: Annotated[bool, typer.Option("--none", help="Forget those before.")] = False,
 ) -> None:
-    """Add numbers that a device sends for everybody; show all of them. The gateway knows them within 10 s.
+    """Add numbers that a device sends for everybody; show all of them. The gateway knows them within 2 s.
 
     A review with such a number is kept without a case, and the number as a claim; a case with one is refused.
     """
@@ -125,7 +125,7 @@ def rotate(
 
 @app.command()
 def revoke(device_id: DeviceId) -> None:
-    """Take nothing more from a device; the gateway knows it within 10 s. For good: a device added later has another id."""
+    """Take nothing more from a device; the gateway knows it within 2 s. For good: a device added later has another id."""
     _office().revoke(device_id)
     typer.echo(f"{device_id} is revoked")
 

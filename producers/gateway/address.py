@@ -37,10 +37,9 @@ class Proxies:
 
     def is_operator(self, peer: str, forwarded: str) -> bool:
         """Whether this comes from this machine or from a trusted one itself, not through it from elsewhere."""
-        there, here = _address(peer), _address(self.caller(peer, forwarded))
-        if here is None or there is None or (forwarded and not self.trusts(there)):
-            return False
-        return here.is_loopback or self.trusts(here)
+        here = _address(self.caller(peer, forwarded))
+        believed = not forwarded or self.is_trusted(peer)
+        return here is not None and believed and (here.is_loopback or self.trusts(here))
 
     def is_trusted(self, peer: str) -> bool:
         """The same, of an address as a connection has it."""

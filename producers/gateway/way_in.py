@@ -33,7 +33,7 @@ from producers.spool.record import Appended, Record
 from producers.spool.spool import Spool
 from producers.tokens import Tokens
 from schemas.cloudevents import SENT_DIGEST, cloud_headers, key_of
-from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
+from schemas.events import MOST_DEVICE_SEQ, CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, Invalid, Received, read
 from schemas.topics import Stream
 
@@ -119,6 +119,8 @@ class WayIn:
         now = self.clock()
         received: Received[Any] = read(kind, value, now, ce_id, now.isoformat())
         received.event.received_at = now
+        if (getattr(received.event, "device_seq", None) or 0) > MOST_DEVICE_SEQ:
+            raise Invalid(Reason.OUT_OF_RANGE, f"device_seq: expected `int` <= {MOST_DEVICE_SEQ}")
         return received
 
     async def take(

@@ -25,7 +25,7 @@ class Progress(NamedTuple):
     is_known: bool = True
 
 
-STATES = {
+STATES: dict[str, tuple[str, str]] = {
     State.NEW: ("已转交承办部门", "承办部门将签收您的评价，并核实情况。"),
     State.VERIFYING: ("正在核实", "承办部门正在核实您反映的情况。"),
     State.APPEALING: ("正在复核", "承办部门对这条评价有不同意见，县好差评监督办正在复核。"),
@@ -76,7 +76,10 @@ class Following:
         ]
         if standing.state not in CLOSED:
             facts.append(("整改期限", moment(standing.due_at, self._zone)))
-        return Progress(*STATES[State(standing.state)], [(name, value) for name, value in facts if value])
+        words = STATES.get(
+            standing.state, STATES[State.NEW]
+        )  # a state of a later version: it is with them, too
+        return Progress(*words, [(name, value) for name, value in facts if value])
 
 
 def _in_ledger(connection: Connection, event_id: str) -> tuple[Standing | None, datetime | None]:

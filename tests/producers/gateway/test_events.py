@@ -196,6 +196,17 @@ def test_the_chain_sees_what_the_device_sent_byte_for_byte(gateway: House, form:
     assert dict(row.record.headers)[SENT_DIGEST].decode() == expected
 
 
+@pytest.mark.parametrize("seq", [2**53 + 1, 2**63 - 1, 2.0**60])
+def test_a_number_that_would_leave_holes_without_end_is_refused(gateway: House, seq: float) -> None:
+    answer = gateway.send(at_window(device_seq=seq))
+    assert problem(answer)[:2] == (422, "invalid_event")
+    assert (answer.json()["field"], answer.json()["reason"]) == ("device_seq", "out_of_range")
+    assert str(2**53) in answer.json()["detail"]
+    body = json.dumps([envelope(at_window(device_seq=seq)), envelope(at_window(device_seq=2**53))]).encode()
+    results = post(gateway, body, form=BATCH).json()["results"]
+    assert [one["status"] for one in results] == [422, 202]
+
+
 def test_without_a_sequence_there_is_no_digest(gateway: House) -> None:
     gateway.send(at_window())
     assert SENT_DIGEST not in dict(gateway.rows()[0].record.headers)
