@@ -41,10 +41,14 @@ class Tray(NamedTuple):
 
     def write(self, name: str, content: bytes | Path, source: os.stat_result) -> None:
         """A list in there; a file of ours that holds it stays. Nobody can read it who cannot read the `source`."""
-        with os.fdopen(os.open(name, _CREATE, 0o600, dir_fd=self.handle), "wb") as out:
-            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as listed:
+        out = os.fdopen(os.open(name, _CREATE, 0o600, dir_fd=self.handle), "wb")
+        try:
+            with out, io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as listed:
                 shutil.copyfileobj(listed, out)
-            _share(out.fileno(), source)
+                _share(out.fileno(), source)
+        except BaseException:
+            self.remove(name)
+            raise
 
     def remove(self, name: str) -> None:
         """Take a list away, if it is there."""
@@ -86,8 +90,8 @@ class WatchedFolder:
         place = there.free(name)
         with ExitStack() as undo:
             for kind, content in lists.items():
-                undo.callback(there.remove, listed := f"{place}.{kind}.csv")
-                there.write(listed, content, status)
+                there.write(listed := f"{place}.{kind}.csv", content, status)
+                undo.callback(there.remove, listed)
             self._check_unchanged(name, status)
             os.rename(name, place, src_dir_fd=self.handle, dst_dir_fd=there.handle)
             undo.pop_all()

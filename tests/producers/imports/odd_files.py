@@ -73,9 +73,17 @@ def _names(folder: Path) -> Iterator[Odd]:
         yield _put(folder, name, _good(1), KIND)
     for tray in ("done", "refused"):
         (folder / tray).mkdir()
-        for name in ("办件.csv", "a.pdf", "same.csv", "same.csv.errors.csv", "n" * 251 + ".csv"):
+        for name in (
+            "办件.csv",
+            "a.pdf",
+            "same.csv",
+            "same.csv.errors.csv",
+            "own.csv.remarks.csv",
+            "n" * 251 + ".csv",
+        ):
             (folder / tray / name).write_text("somebody's", encoding="utf-8")
     yield _put(folder, "same.csv", _good(998), DONE)
+    yield _put(folder, "own.csv", _good(997), DONE)
     yield _put(folder, "a.pdf", "%PDF", KIND)
 
 

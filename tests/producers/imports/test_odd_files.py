@@ -14,7 +14,7 @@ import pytest
 from tests.producers.imports.odd_files import DONE, SECRET, Odd, odd_files
 
 MOST_MB = 300
-SOMEBODYS = 10
+SOMEBODYS = 12
 """Files that lay in done/ and refused/ before."""
 
 
