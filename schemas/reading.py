@@ -20,6 +20,8 @@ MOST_ID = 256
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 FARTHEST = timedelta(hours=16)
 """RFC 3339 has offsets to 23:59, PostgreSQL none of so much: a time with such a one is kept in UTC, the same instant."""
+IN_FUTURE = "received_in_future"
+"""Flags a record that claims to have been received after the log took it."""
 AHEAD = timedelta(days=1)
 """How far a sender's clock may run ahead of the time its record was received."""
 
@@ -54,18 +56,46 @@ class Received(msgspec.Struct, Generic[E], frozen=True, gc=False):
 def read(
     kind: type[E], value: bytes, appended_at: datetime, ce_id: str | None = None, resent_at: str | None = None
 ) -> Received[E]:
-    """The event in `value`, checked against the contract.
+    """The event in `value`, checked against the contract; its claim about when it was received counts.
 
     `appended_at`: when the log took the record. `ce_id`, `resent_at`: the headers `ce_id` and `hcp_received_at`.
     Raises Invalid. Pure, does not block.
     """
+    event, event_id = parse(kind, value, ce_id)
+    return receive(event, event_id, appended_at, claimed_by(event, resent_at))
+
+
+def parse(kind: type[E], value: bytes, ce_id: str | None = None) -> tuple[E, str]:
+    """The event in `value`, cleaned, and its id; its times are not looked at yet. Raises Invalid. Pure."""
     event = _decode(kind, value)
     _clean(event, value)
-    event_id = _identify(event, ce_id)
-    received_at, late_clock = _received_at(event, appended_at, resent_at)
-    _check_times(event, received_at)
+    return event, _identify(event, ce_id)
+
+
+def claimed_by(event: CaseEvent | ReviewEvent, resent_at: str | None = None) -> datetime | None:
+    """When we had it first, by what it says: the header `hcp_received_at`, else the body. Raises Invalid for a header that is
+    no time.
+    """
+    if resent_at is None:
+        return event.received_at
+    try:
+        claimed = msgspec.convert(resent_at, datetime)
+    except msgspec.ValidationError:
+        raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at is no time") from None
+    if claimed.tzinfo is None:
+        raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at has no offset")
+    return claimed
+
+
+def receive(event: E, event_id: str, appended_at: datetime, received_at: datetime | None) -> Received[E]:
+    """A parsed event with its time of receipt: `received_at`, but the log's if it is None or later than that (which is
+    flagged). Checks the times, raises Invalid. Changes the event's times to offsets that the ledger can hold.
+    """
+    late_clock = received_at is not None and received_at > appended_at
+    at = appended_at if received_at is None or late_clock else received_at
+    _check_times(event, at)
     _ease_offsets(event)
-    return Received(event, event_id, digest(event), _eased(received_at), _flags(event, late_clock))
+    return Received(event, event_id, digest(event), _eased(at), _flags(event, late_clock))
 
 
 def digest(event: CaseEvent | ReviewEvent) -> str:
@@ -270,25 +300,6 @@ def _identify(event: CaseEvent | ReviewEvent, ce_id: str | None) -> str:
     return own
 
 
-def _received_at(
-    event: CaseEvent | ReviewEvent, appended_at: datetime, resent_at: str | None
-) -> tuple[datetime, bool]:
-    """When the first component of ours held this record, and whether a claim about it lay in the future."""
-    claimed = event.received_at
-    if resent_at is not None:
-        try:
-            claimed = msgspec.convert(resent_at, datetime)
-        except msgspec.ValidationError:
-            raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at is no time") from None
-        if claimed.tzinfo is None:
-            raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at has no offset")
-    if claimed is None:
-        return appended_at, False
-    if claimed > appended_at:
-        return appended_at, True
-    return claimed, False
-
-
 def _check_times(event: CaseEvent | ReviewEvent, received_at: datetime) -> None:
     latest = received_at + AHEAD
     if received_at < EARLIEST:
@@ -321,7 +332,7 @@ def _eased(at: datetime) -> datetime:
 
 def _flags(event: CaseEvent | ReviewEvent, late_clock: bool) -> tuple[str, ...]:
     """What is odd about it, in the order of the names."""
-    late = ("received_in_future",) if late_clock else ()
+    late = (IN_FUTURE,) if late_clock else ()
     if isinstance(event, ReviewEvent) and event.device_seq is not None and event.device_seq > MOST_DEVICE_SEQ:
         return ("device_seq_too_large", *late)
     return late

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.edge import HEADER as EDGE
 from pipeline.ledger.portion import (
     MOST_HEADERS,
     MOST_KEPT,
@@ -23,6 +24,7 @@ from pipeline.ledger.portion import (
     as_bytes,
 )
 from pipeline.ledger.raw import RawFields, pack
+from pipeline.ledger.received import Counted, judge
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import failed
 from pipeline.rules.records import Entry, Place, key_of
@@ -30,7 +32,7 @@ from pipeline.sealing import CannotOpen, Sealer
 from schemas.cloudevents import SENT_DIGEST
 from schemas.codes import reason_flags
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
-from schemas.reading import MAX_BYTES, Invalid, Received, read
+from schemas.reading import MAX_BYTES, Invalid, Received, claimed_by, parse, receive
 from schemas.topics import Stream
 
 VERSION = version("haochaping")
@@ -77,11 +79,15 @@ class Decoded:
 
 
 def decode(
-    portion: Portion, sealer: Sealer, stepped_over: Mapping[int, str] = MappingProxyType({})
+    portion: Portion,
+    sealer: Sealer,
+    stepped_over: Mapping[int, str] = MappingProxyType({}),
+    signed_since: datetime = EPOCH,
 ) -> Decoded:
     """Read every record of a portion. Pure, does not block; raises nothing for a record's sake.
 
-    `stepped_over`: offset → why a person had it left out.
+    `stepped_over`: offset → why a person had it left out. `signed_since`: of records that the log took before, a claimed
+    time of receipt counts without a signature.
     """
     arrivals: list[Arrival] = []
     dead: list[DeadLetter] = []
@@ -89,7 +95,7 @@ def decode(
     skipped = 0
     kind = _KIND[portion.stream]
     for record in portion.records:
-        got = _read(kind, portion, record, sealer, stepped_over)
+        got = _read(kind, portion, record, sealer, stepped_over, signed_since)
         if got is None:
             skipped += 1
             raw.append((record.offset, record.timestamp, record.key, record.headers, None, False))
@@ -98,8 +104,9 @@ def decode(
             kept = got.record
             raw.append((kept.offset, kept.timestamp, kept.key, kept.headers, None, True, got.records))
         else:
-            arrivals.append(got[0])
-            raw.append((record.offset, record.timestamp, record.key, record.headers, got[1], False))
+            arrival, headers, value = got
+            arrivals.append(arrival)
+            raw.append((record.offset, record.timestamp, record.key, headers, value, False))
     records = len(arrivals) + skipped + sum(one.records for one in dead)
     return Decoded(portion, arrivals, dead, skipped, pack(raw), records)
 
@@ -110,8 +117,9 @@ def _read(
     record: Record,
     sealer: Sealer,
     stepped_over: Mapping[int, str],
-) -> tuple[Arrival, bytes] | DeadLetter | None:
-    """A record's event and the bytes that may be kept of it; or its dead letter; None for a tombstone."""
+    signed_since: datetime,
+) -> tuple[Arrival, Headers, bytes] | DeadLetter | None:
+    """A record's event, and headers and bytes as they may be kept; or its dead letter; None for a tombstone."""
     value = record.value
     if stepped_over and record.offset in stepped_over:
         return dead_letter(portion, record, Reason.STEPPED_OVER, stepped_over[record.offset], sealer)
@@ -120,7 +128,7 @@ def _read(
     if isinstance(value, Unreadable):
         return _unread(portion, record, value, sealer)
     try:
-        return _arrive(kind, portion, record, value, sealer)
+        return _arrive(kind, portion, record, value, sealer, signed_since)
     except Invalid as invalid:
         return dead_letter(portion, record, invalid.reason, invalid.message, sealer)
     except Exception as error:  # noqa: BLE001  a defect of ours must not hide the record: it is kept, and told
@@ -158,25 +166,43 @@ def _unread(portion: Portion, record: Record, found: Unreadable, sealer: Sealer)
 
 
 def _arrive(
-    kind: type[CaseEvent] | type[ReviewEvent], portion: Portion, record: Record, value: bytes, sealer: Sealer
-) -> tuple[Arrival, bytes]:
-    """The event of a record, and its bytes as they may be kept: with the reviewer sealed."""
+    kind: type[CaseEvent] | type[ReviewEvent],
+    portion: Portion,
+    record: Record,
+    value: bytes,
+    sealer: Sealer,
+    signed_since: datetime,
+) -> tuple[Arrival, Headers, bytes]:
+    """The event of a record, and what may be kept of it: its bytes with the reviewer sealed, its signature to match."""
     _check_size(record)
-    ce_id, resent_at = _headers(record) if record.headers else (None, None)
-    got: Received[Any] = read(kind, value, appended_at(record.timestamp), ce_id, resent_at)
-    flags, sent_digest = got.flags, None
+    ce_id, resent_at, edge = _headers(record) if record.headers else (None, None, None)
+    parsed: tuple[Any, str] = parse(kind, value, ce_id)
+    event, event_id = parsed
+    claim, at = claimed_by(event, resent_at), appended_at(record.timestamp)
+    if at < signed_since:
+        counted, edge = Counted(claim, "", ()), None
+    else:
+        vouched = None if edge is None else sealer.edge.verify(edge, portion.topic, event_id, value)
+        counted = judge(vouched, claim, event.received_at, at, signed=edge is not None)
+    got: Received[Any] = receive(event, event_id, at, counted.received_at)
+    flags, sent_digest, headers = got.flags, None, record.headers
+    if counted.flags:
+        flags = _in_order(flags + counted.flags)
     if kind is ReviewEvent:
         if got.event.device_seq is not None:
             sent_digest = _sent_digest(record, value)
+        published = value
         value = _seal_reviewer(got.event, got.event_id, value, sealer)
+        if edge is not None and value is not published:
+            headers = _signed_as_kept(portion.topic, record, event_id, counted, value, sealer)
         if got.event.reason_codes:
             odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
             flags = _in_order(flags + odd) if odd else flags
     elif wrong := failed(got.event):
         flags = _in_order(flags + wrong)
     place = Place(portion.topic, portion.partition, record.offset)
-    entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags, sent_digest)
-    return Arrival(key_of(got.event, got.event_id), entry), value
+    entry = Entry(got.event, event_id, got.digest, got.received_at, place, flags, sent_digest, counted.sender)
+    return Arrival(key_of(got.event, event_id), entry), headers, value
 
 
 def _check_size(record: Record) -> None:
@@ -197,15 +223,30 @@ def _in_order(flags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(flags))
 
 
-def _headers(record: Record) -> tuple[str | None, str | None]:
-    """`ce_id` and `hcp_received_at`, if they are there."""
-    ce_id = resent_at = None
+def _headers(record: Record) -> tuple[str | None, str | None, bytes | None]:
+    """`ce_id`, `hcp_received_at` and `hcp_edge`, if they are there."""
+    ce_id = resent_at = edge = None
     for name, value in record.headers:
         if name == "ce_id" and value is not None:
             ce_id = _text(name, value)
         elif name == "hcp_received_at" and value is not None:
             resent_at = _text(name, value)
-    return ce_id, resent_at
+        elif name == EDGE and value is not None:
+            edge = value
+    return ce_id, resent_at, edge
+
+
+def _signed_as_kept(
+    topic: str, record: Record, event_id: str, counted: Counted, kept: bytes, sealer: Sealer
+) -> Headers:
+    """The headers of a record whose body is not kept as it was published: a replay must judge it as it was judged here.
+
+    So a signature that was valid is made again for the body as it is kept, and one that was not is kept empty.
+    """
+    edge = EDGE, b""
+    if counted.received_at is not None:
+        edge = sealer.edge.sign(topic, event_id, counted.received_at, counted.sender, kept)
+    return (*(header for header in record.headers if header[0] != EDGE), edge)
 
 
 def _sent_digest(record: Record, value: bytes) -> str:

@@ -144,6 +144,14 @@ replay_finding = Table(
     comment="tickets that people worked on and that the accepted replay does not have",
 )
 
+epoch = Table(
+    "epoch",
+    office,
+    Column("name", Text, primary_key=True),
+    time_column("at"),
+    comment="from when on, by the log's clock, a rule holds; set by the migration that brings it, never changed",
+)
+
 device = Table(
     "device",
     office,

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Engine
 
 from pipeline.ledger import dead_letters
 from pipeline.ledger.dead_letters import Action, Deed, Letter, Name, State
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import engine, transaction
 from pipeline.ledger.portion import Part
+from pipeline.ledger.received import signed_since
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
-from producers.dlq.outgoing import Outgoing, outgoing
+from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
 from producers.publish import Publisher, Sent
 
@@ -67,9 +68,12 @@ def retry(
     sealer = Sealer(settings.seal)
 
     def prepare(letter: Letter) -> Outgoing:
-        return outgoing(letter, opened(letter, sealer), settings.kafka, sealer)
+        clear = opened(letter, sealer)
+        return outgoing(letter, clear, first_received(letter, clear, sealer, since), settings.kafka, sealer)
 
-    with ledger(settings) as pool, _publisher(settings, connect=not dry_run) as publisher:
+    with ledger(settings) as pool, _publisher(settings, sealer, connect=not dry_run) as publisher:
+        with transaction(pool) as cursor:
+            since = signed_since(cursor)
         sending = _Sending(Action.RETRY, prepare, publisher, again)
         for done, turn in _turns(names):
             sending.turn(pool, turn)
@@ -82,7 +86,7 @@ def send_edited(settings: Settings, name: Name, prepare: Prepare, *, again: bool
 
     It is left alone if somebody else acted meanwhile, unless `again`. Raises NotPublishedError.
     """
-    with ledger(settings) as pool, Publisher(settings.kafka) as publisher:
+    with ledger(settings) as pool, Publisher(settings.kafka, Sealer(settings.seal).edge) as publisher:
         sending = _Sending(Action.EDIT, prepare, publisher, again)
         sending.turn(pool, [name])
     return sending.report
@@ -156,8 +160,10 @@ def actor() -> str:
         return f"uid {os.getuid()}"
 
 
-def _publisher(settings: Settings, *, connect: bool) -> AbstractContextManager[Publisher | None]:
-    return Publisher(settings.kafka) if connect else nullcontext()
+def _publisher(
+    settings: Settings, sealer: Sealer, *, connect: bool
+) -> AbstractContextManager[Publisher | None]:
+    return Publisher(settings.kafka, sealer.edge) if connect else nullcontext()
 
 
 def _turns(names: Sequence[Name]) -> Iterator[tuple[int, Sequence[Name]]]:

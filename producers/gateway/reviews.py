@@ -70,7 +70,8 @@ class Reviews:
         claims: Claims = request.state.claims
         event = self._way_in.read(ReviewEvent, _review(await request.body(), claims))
         _uuid(event.event_id)
-        taken = await self._way_in.take(event, SOURCE, once=once(claims, event.event.review_no))
+        only = once(claims, event.event.review_no)
+        taken = await self._way_in.take(event, SOURCE, once=only, sender=claims.sender(SOURCE))
         return answer(taken, 202)
 
     async def find(self, request: Request) -> Response:

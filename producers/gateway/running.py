@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.ledger.pulse import Pulse
+from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.gateway.way_in import WayIn
 from producers.spool.forwarder import Forwarder
@@ -22,7 +23,7 @@ class Running:
     def __init__(self, settings: Settings, way_in: WayIn) -> None:
         self._spool, self._devices, self._beside = way_in.spool, way_in.devices, way_in.beside
         self._ledger = way_in.ledger
-        self.forwarder = Forwarder(way_in.spool, KafkaSink(settings.kafka))
+        self.forwarder = Forwarder(way_in.spool, KafkaSink(settings.kafka, Sealer(settings.seal).edge))
         self._pulse = Pulse(settings, "gateway")
 
     @asynccontextmanager

@@ -103,14 +103,15 @@ class WayIn:
         sent: bytes | None = None,
         nonce: str = "",
         once: str = "",
+        sender: str = "",
     ) -> Accepted:
         """Check and take one event; it is on disk when this returns.
 
-        `source`: of the CloudEvent, e.g. `/qr`. `sent`: its JSON as a device sent it, for the device's chain and for what it
+        `source`: of the CloudEvent, e.g. `/qr`. `sender`: who is signed as having sent it, if that is not the source. `sent`: its JSON as a device sent it, for the device's chain and for what it
         says beyond the contract. `nonce`: of the signature. `once`: what admits one event only, e.g. `<token id>/1`.
         Raises Invalid; SpoolFull, NonceUsed, AlreadyUsed of the spool. `received_at` of the event is overwritten.
         """
-        return await self.take(self.read(type(event), _encode(event)), source, sent, nonce, once)
+        return await self.take(self.read(type(event), _encode(event)), source, sent, nonce, once, sender)
 
     def read(
         self, kind: type[ReviewEvent] | type[CaseEvent], value: bytes, ce_id: str | None = None
@@ -124,10 +125,16 @@ class WayIn:
         return received
 
     async def take(
-        self, received: Received[Any], source: str, sent: bytes | None = None, nonce: str = "", once: str = ""
+        self,
+        received: Received[Any],
+        source: str,
+        sent: bytes | None = None,
+        nonce: str = "",
+        once: str = "",
+        sender: str = "",
     ) -> Accepted:
         """Take an event that `read` gave. Returns and raises as `accept`."""
-        record = self.record(received, source, sent)
+        record = self.record(received, source, sent, sender)
         reply = self._land().reply()
         began = time.perf_counter()
         self.spool.append_for(reply, record, nonce, once)
@@ -149,8 +156,10 @@ class WayIn:
             self._landing = Landing(loop)
         return self._landing
 
-    def record(self, received: Received[Any], source: str, sent: bytes | None = None) -> Record:
-        """The record of an event, as the log will have it. Raises Invalid.
+    def record(
+        self, received: Received[Any], source: str, sent: bytes | None = None, sender: str = ""
+    ) -> Record:
+        """The record of an event, as the log will have it, signed. Raises Invalid.
 
         Fields that the contract does not know are kept of what a device sent, and count for nothing: the same event with
         others is the same event.
@@ -170,6 +179,10 @@ class WayIn:
         )
         if sent is not None and isinstance(event, ReviewEvent) and event.device_seq is not None:
             headers.append((SENT_DIGEST, sha256(sent).hexdigest().encode()))
+        topic = self.settings.kafka.topic(stream)
+        headers.append(
+            self.sealer.edge.sign(topic, received.event_id, event.received_at, sender or source, value)
+        )
         return Record(received.event_id, received.digest, stream.value, key.encode(), headers, value)
 
     def _seal_reviewer(self, event: ReviewEvent, event_id: str) -> None:

@@ -20,7 +20,7 @@ from producers.imports.report import Report
 from producers.imports.shift import Shift, said, to_now
 from producers.imports.sink import Connect, Sink
 from producers.imports.standing import Standing
-from producers.publish import Publisher
+from producers.publish import publisher
 from producers.sheets.names import fitting
 from producers.sheets.rows import count, rows
 from producers.sheets.sheet_file import SheetFile, opened
@@ -57,7 +57,7 @@ def import_cases(
     dry_run: bool = False,
     again: bool = False,
     progress: Progress = _silent,
-    connect: Connect = Publisher,
+    connect: Connect = publisher,
     kind: RowKind = RowKind.CASE,
 ) -> Report:
     """Publish the rows of a sheet; `source` names its mapping. Blocks. What an earlier run got acknowledged is not sent.
@@ -81,7 +81,7 @@ def _import(settings: Settings, task: _Task, folder: Path, connect: Connect, *, 
         if dry_run:
             _read_through(task, intake)
             return _report(task, intake, listed, 0, dry_run=True)
-        with connect(settings.kafka) as sink:
+        with connect(settings) as sink:
             published = _publish(task, intake, sink)
         return _report(task, intake, listed, published, dry_run=False)
 

@@ -78,6 +78,7 @@ def watch(
 ) -> None:
     """Import every file that is put into a folder, until told to stop: to done/, or to refused/ with what is wrong with it."""
     from pipeline.log import client_options
+    from pipeline.sealing import Sealer
     from pipeline.settings import load
     from producers.imports.alone import alone
     from producers.imports.known import load as mapping
@@ -86,7 +87,10 @@ def watch(
 
     settings = load()
     if not dry_run:
-        client_options(settings.kafka)  # a log that no setting names is said now, not at the first file
+        client_options(
+            settings.kafka
+        )  # a log or a key that no setting names is said now, not at the first file
+        Sealer(settings.seal)
     watching = Watch(folder, importer(settings, mapping(source), source), rest, dry_run=dry_run)
 
     def look() -> None:

@@ -23,7 +23,7 @@ from producers.imports.mapping import Mapping
 from producers.imports.report import Report
 from producers.imports.sink import Connect
 from producers.imports.watched_folder import DONE, REFUSED, WatchedFolder, held
-from producers.publish import Publisher
+from producers.publish import publisher
 from producers.sheets.names import escaped, printable
 from producers.sheets.sheet_file import SheetFile, opened
 
@@ -69,7 +69,7 @@ class Taken(NamedTuple):
         return [*came, f"now in {self.place.parent.name}/{escaped(self.place.name)}"] if self.place else came
 
 
-def importer(settings: Settings, mapping: Mapping, source: str, connect: Connect = Publisher) -> Importer:
+def importer(settings: Settings, mapping: Mapping, source: str, connect: Connect = publisher) -> Importer:
     """The importer of this source's files."""
 
     def run(file: SheetFile, *, dry_run: bool) -> Report:

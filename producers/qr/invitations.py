@@ -104,6 +104,7 @@ class Invitations:
             name=invitation.item_name,
             item_code=invitation.item_code,
             staff_id=invitation.staff_id,
+            issuer=device.source,
             **place,
         )
 

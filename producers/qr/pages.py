@@ -100,11 +100,12 @@ class Pages:
         """Have it on disk. False if this form was sent before (a double click, a retry): it stays one review."""
         if await asyncio.to_thread(self._way_in.spool.find, typed.event_id):
             return False
-        event = review(typed, claims, self._way_in.clock())
+        event, source = review(typed, claims, self._way_in.clock()), f"/{claims.channel}"
         try:
             await self._way_in.accept(
                 event,
-                source=f"/{claims.channel}",
+                source=source,
+                sender=claims.sender(source),
                 nonce=f"/form/{typed.event_id}",
                 once=once(claims, typed.review_no),
             )

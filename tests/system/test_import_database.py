@@ -40,14 +40,15 @@ from pipeline.settings import load
 from producers.imports.database.poller import Poller, position_of
 from producers.imports.database.query import Query
 from producers.imports.known import load as mapping
+from pipeline.edge import Edge
 from producers.publish import Publisher
 
 class Mortal(Publisher):
     '''Sends when it is asked whether all is safe, and dies the n-th time it is asked.'''
     asked = 0
 
-    def __init__(self, kafka):
-        super().__init__(kafka)
+    def __init__(self, settings):
+        super().__init__(settings.kafka, Edge(settings.seal))
         self.waiting = []
 
     def send(self, event, source):

@@ -26,7 +26,7 @@ from producers.imports.listing import Journal
 from producers.imports.mapping import Mapping
 from producers.imports.report import Report
 from producers.imports.sink import Connect, Sink
-from producers.publish import Publisher
+from producers.publish import publisher
 
 _A_DAY = timedelta(days=1)
 _CLOCKS = timedelta(minutes=5)
@@ -71,7 +71,7 @@ class Poller:
         overlap: int = 0,
         dry_run: bool = False,
         stop: Flag | None = None,
-        connect: Connect = Publisher,
+        connect: Connect = publisher,
     ) -> None:
         if mapping.counts_rows:
             raise CannotImportError(
@@ -146,7 +146,7 @@ class Poller:
                 event = self._event(intake, row)
                 self._ahead += bool(row.cursor and row.cursor.is_ahead(now + _CLOCKS))
                 if event is not None and not self._dry_run:
-                    sink = sink or stack.enter_context(self._connect(self._settings.kafka))
+                    sink = sink or stack.enter_context(self._connect(self._settings))
                     sink.send(event, f"/import/{self._mapping.name}")
                     published += 1
                 batch.append(row)

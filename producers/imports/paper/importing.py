@@ -18,7 +18,7 @@ from producers.imports.paper.keying import read_keying
 from producers.imports.refusal import refusal
 from producers.imports.sink import Connect
 from producers.placeholders import ClaimedReview, is_placeholder, placeholders_of
-from producers.publish import Publisher
+from producers.publish import publisher
 from producers.sheets.sheet_file import opened
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id
@@ -71,7 +71,7 @@ def import_paper(
     placeholders: Iterable[str] = (),
     agreeing_only: bool = False,
     dry_run: bool = False,
-    connect: Connect = Publisher,
+    connect: Connect = publisher,
 ) -> Outcome:
     """Publish the reviews of a batch that two people keyed. Blocks. Again is harmless: a form's event id is its own.
 
@@ -95,7 +95,7 @@ def import_paper(
             f"{listed} (请对照原件，在写错的那份里改正后再导入){rest}"
         )
     if events and not dry_run:
-        with connect(settings.kafka) as sink:
+        with connect(settings) as sink:
             for event in events:
                 sink.send(event, SOURCE)
             sink.flush()
