@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 from kafka import KafkaProducer
 from sqlalchemy import Engine, text
 
@@ -60,14 +61,23 @@ def review(case_no: str | None, satisfaction: int = 5, **fields: Any) -> dict[st
     } | fields
 
 
-def signature(
-    edge: Edge, topic: str, event: dict[str, Any], value: bytes, sender: str = "/test"
-) -> tuple[tuple[str, bytes], ...]:
+class _Claim(msgspec.Struct):
+    event_id: str = ""
+    received_at: datetime | None = None
+
+
+_claim = msgspec.json.Decoder(_Claim).decode
+
+
+def signature(edge: Edge, topic: str, value: bytes, sender: str = "/test") -> list[tuple[str, bytes]]:
     """The edge's header of an event that says when it was received; none of any other: that one is a foreign sender's."""
-    said = event.get("received_at")
-    if said is None:
-        return ()
-    return (edge.sign(topic, event["event_id"], datetime.fromisoformat(said), sender, value),)
+    try:
+        said = _claim(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
+    if said.received_at is None:
+        return []
+    return [edge.sign(topic, said.event_id, said.received_at, sender, value)]
 
 
 class System:
@@ -96,7 +106,7 @@ class System:
         for event in events:
             stream = Stream.REVIEW if "satisfaction" in event else Stream.CASE
             key, value = str(event.get("case_no") or event["event_id"]), json.dumps(event).encode()
-            headers = signature(self.edge, self.settings.kafka.topic(stream), event, value) if signed else ()
+            headers = signature(self.edge, self.settings.kafka.topic(stream), value) if signed else ()
             self.send_raw(stream, value, key.encode(), dict(headers), producer=producer)
 
     def send_raw(
@@ -127,6 +137,10 @@ class System:
     def one(self, question: str, **parameters: Any) -> Any:
         """The first column of the first row."""
         return self.ask(question, **parameters)[0][0]
+
+    def begin_signatures(self, at: datetime) -> None:
+        """From when on, by the log's clock, claims need a signature: for workers and replays that start after this."""
+        self.tell("update office.epoch set at = :at where name = 'edge_signature'", at=at)
 
     def caught_up(self) -> bool:
         """Whether every position stands at its log's end."""

@@ -149,7 +149,7 @@ def portion_of(stream: Stream, start: int, *events: dict[str, Any]) -> Portion:
     records = []
     for i, event in enumerate(events):
         value = json.dumps(event).encode()
-        headers = (("ce_id", event["event_id"].encode()), *signature(EDGE, STREAMS[stream], event, value))
+        headers = (("ce_id", event["event_id"].encode()), *signature(EDGE, STREAMS[stream], value))
         records.append(Record(start + i, NOW_MS, b"k", headers, value))
     return Portion(stream, STREAMS[stream], 0, start, start + len(events), records)
 
