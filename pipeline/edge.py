@@ -1,11 +1,11 @@
 """The edge's signature: who sent a record, and when we had it first, signed by the component of ours that held it first.
 
-The header `hcp_edge` is `1;<key id>;<received at>;<MAC in hex>;<sender>`. The MAC is HMAC-SHA256 over topic, event id, time,
+The header `hcp_edge` is `1;<key id>;<received at>;<MAC in base64>;<sender>`. The MAC is HMAC-SHA256 over topic, event id, time,
 sender and the SHA-256 of the value as published, by a key that derives from a sealing key. The key id allows rotation.
 """
 
 import hmac
-from binascii import hexlify
+from binascii import b2a_base64
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -71,4 +71,4 @@ class Edge:
         mac = self._macs[key_id].copy()  # cheaper than making one
         about = f"{topic}\0{event_id}\0".encode("utf-8", "surrogatepass")
         mac.update(about + at + sha256(value).digest() + who)
-        return hexlify(mac.digest())
+        return b2a_base64(mac.digest(), newline=False)

@@ -67,6 +67,7 @@ def test_paper_forms_reach_the_ledger_once_with_the_number_of_their_scan(
         "select case_no, satisfaction, channel, event_id, reviewer from review order by satisfaction"
     )
     assert [review[:3] for review in reviews] == [("MX1", 1, "paper"), ("", 5, "paper")]
+    assert system.ask("select distinct sender, flags::text from review") == [("/paper", "{}")]
     sealer = Sealer(system.settings.seal)
     assert sealer.open_reviewer(reviews[0][3], reviews[0][4]).phone == "13812345678"
     assert system.one("select count(*)::int from ticket") == 1
@@ -103,6 +104,10 @@ def test_one_case_number_for_everybody_joins_no_review_to_a_stranger(system: Sys
         )
         system.wait_until_caught_up()
     assert system.fates() == {"stored": 7}
+    senders = (
+        "select sender, 'received_claimed' = any(flags) from service union select sender, false from review"
+    )
+    assert set(system.ask(senders)) == {("/import/one-number", False), ("/import/reviews-by-service", False)}
     assert system.counters("services", "matched", "standalone", "conflicts") == {
         "services": 4,
         "standalone": 3,

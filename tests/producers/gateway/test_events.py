@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.edge import Vouched
 from pipeline.sealing import Sealer
 from schemas.cloudevents import SENT_DIGEST
 from schemas.identifiers import uuid7
@@ -21,6 +23,7 @@ from tests.producers.gateway.house import (
     ce_headers,
     envelope,
     house,
+    vouched,
 )
 
 BINARY = "application/json"
@@ -75,6 +78,19 @@ def test_a_signed_case_too(gateway: House) -> None:
     assert gateway.send(case("C1"), SYSTEM).status_code == 202
     (row,) = gateway.rows()
     assert (row.record.stream, dict(row.record.headers)["ce_type"].decode()) == ("case.v1", CASE)
+
+
+def test_what_lies_on_disk_is_signed_as_received_now_from_the_device(gateway: House) -> None:
+    """Whatever the device says itself of when it was received; seals and further fields are in what is signed."""
+    said = at_window(received_at=now(days=9), reviewer={"phone": "13800135678"}, shoe_size=44)
+    gateway.send(said)
+    gateway.send(case("C1"), SYSTEM)
+    gateway.clock.move(seconds=60)
+    assert gateway.send(said).json()["seen_before"]
+    review, served = gateway.rows()
+    received = gateway.clock() - timedelta(seconds=60)
+    assert vouched(gateway.settings, review) == Vouched("/terminal/terminal-1", received)
+    assert vouched(gateway.settings, served) == Vouched(f"/system/{SYSTEM}", received)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import pytest
 
+from pipeline.edge import Vouched
 from pipeline.sealing import Sealer
 from producers.gateway.received import Received
 from producers.tokens import CaseToken, Claims, Kind, Place, new_id
@@ -15,7 +17,7 @@ from schemas.codes import Channel
 from schemas.identifiers import uuid7
 from tests.consumers.client import Client
 from tests.harness import case, now
-from tests.producers.gateway.house import SYSTEM, House, house
+from tests.producers.gateway.house import SYSTEM, House, house, vouched
 from tests.producers.gateway.test_events import at_window
 
 PHONE = "13800001111"
@@ -58,6 +60,14 @@ def test_a_review_of_what_the_token_is_for_whatever_the_body_says(gateway: House
     assert (kept["window_code"], kept["hall_code"], kept["channel"]) == ("W1", "H1", "qr")
     assert {"case_no", "device_id"}.isdisjoint(kept)
     assert dict(gateway.rows()[0].record.headers)["ce_source"] == b"/api"
+
+
+def test_a_review_is_signed_as_of_whoever_issued_the_link_else_of_the_open_web(gateway: House) -> None:
+    issued = msgspec.structs.replace(service(gateway), issuer="/system/platform-1")
+    for claims in (issued, service(gateway, "C2"), place()):
+        assert submit(gateway, bearer(gateway, claims)).status_code == 202
+    said = [vouched(gateway.settings, row) for row in gateway.rows()]
+    assert said == [Vouched(who, gateway.clock()) for who in ("/system/platform-1", "/api", "/api")]
 
 
 def test_a_case_token_admits_one_review_and_one_follow_up(gateway: House) -> None:
