@@ -131,7 +131,8 @@ FORWARDS = """
     from producers import publish
     from producers.spool.forwarder import Forwarder
     from producers.spool.kafka_sink import KafkaSink
-        from tests.producers.spool.making import fill, spool
+    from tests.conftest import EDGE
+    from tests.producers.spool.making import fill, spool
     publish.ACK_SECONDS = 2.0
     with spool(Path(sys.argv[1])) as open_:
         forwarder = Forwarder(open_, KafkaSink(Kafka(bootstrap_servers=sys.argv[2]), EDGE), first_pause=0.05)
