@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.settings import Kafka, Settings
+from pipeline.settings import Settings
 from producers.imports.known import load
 from producers.imports.watch import Watch, importer
 
@@ -24,7 +24,7 @@ class Sink:
     def flush(self) -> None:
         """Always safe."""
 
-    def __call__(self, _: Kafka) -> Self:
+    def __call__(self, _: Settings) -> Self:
         return self
 
     def __enter__(self) -> Self:
