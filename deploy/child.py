@@ -75,7 +75,8 @@ class Child:
     def ask_to_stop(self) -> None:
         """Send its stop signal, if it runs."""
         if self._process is not None and self.running:
-            self._process.send_signal(self._stop_with)
+            with suppress(psutil.NoSuchProcess):  # it ends by itself just now
+                self._process.send_signal(self._stop_with)
 
     def stop(self, seconds: float) -> None:
         """Ask, wait, and kill after `seconds` what is left, with what it started. Blocks until it is gone."""

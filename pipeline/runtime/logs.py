@@ -15,10 +15,11 @@ MAX_LINES = 1_000
 LEVELS = dict.fromkeys(
     ("schemas", "pipeline", "producers", "consumers", "deploy", "faust", "mode"), logging.INFO
 ) | {
-    "kafka": logging.ERROR,
+    "kafka": logging.CRITICAL,
     "aiokafka": logging.WARNING,
 }
-"""From which level on a logger is heard, every other from WARNING on: no library tells of connections, metadata, requests."""
+"""From which level on a logger is heard, every other from WARNING on: no library tells of connections, metadata, requests: what
+failed is said by who wanted it."""
 
 
 class Lines(logging.Formatter):

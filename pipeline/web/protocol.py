@@ -9,6 +9,7 @@ from pipeline.web.places import Places
 
 HEAD_BYTES = 16 * 1024
 """Of a request line with its headers: a signature's, a browser's and the county's proxy's are 3 KiB. nginx takes 8 to 32."""
+BETWEEN = len(": \r\n")
 IN_A_ROW = 8
 """Requests that may wait for the answer to one before them: each costs 2 kB, and one read of a socket brings thousands."""
 
@@ -29,7 +30,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(**options)
         self._places = places
         self._beside_body = 0
-        """Bytes of the current request that are not of its body."""
+        """Bytes of a request that is not whole yet, without those of its body; while bytes are read, of all that came with them."""
+        self._is_whole = False
 
     def cut(self) -> None:
         """End at once; what is not yet sent is not sent."""
@@ -49,21 +51,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of a request: of a head without an end, of chunks that are all frame, so many and no more."""
         self._beside_body += len(data)
+        self._is_whole = False
         super().data_received(data)
-        if self._beside_body > HEAD_BYTES and not self.transport.is_closing():
+        if self._is_whole:
+            self._beside_body = 0
+        elif self._beside_body > HEAD_BYTES and not self.transport.is_closing():
             self._end_with(_HEAD_TOO_LARGE)
         if self.transport.is_closing():  # what it was told it has yet to read
             self._places.waits(self)
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        if len(self.pipeline) >= IN_A_ROW:
-            raise TooManyInARow
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         """Its head is there: one that came in a single piece is measured here."""
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
+        if len(self.pipeline) >= IN_A_ROW:
+            raise TooManyInARow
+        if self._beside_body > HEAD_BYTES and self._head_bytes() > HEAD_BYTES:
             self.app = PlainTextResponse(
                 "the head of the request is too large\n", _TOO_LARGE, {"connection": "close"}
             )
@@ -77,7 +78,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """All of it is there, and it is our turn; unless it was answered before."""
         super().on_message_complete()
-        self._beside_body = 0
+        self._is_whole = True
         self._work()
 
     def on_response_complete(self) -> None:
@@ -95,6 +96,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """It reads on."""
         super().resume_writing()
         self._work()
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + BETWEEN for name, value in self.headers)
 
     def _work(self) -> None:
         """It is our turn, if there is something to do and the caller reads what was done before."""

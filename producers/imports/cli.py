@@ -144,9 +144,11 @@ def _tell(polled: "Polled") -> None:
 
 def _end(report: "Report") -> None:
     """Exit 1 if some rows could not be taken."""
+    from producers.sheets.names import escaped
+
     if report.errors:
         typer.echo(
-            f"hcp: {report.counts.unmapped:,} rows could not be taken; what is wrong with each: {report.errors}",
+            f"hcp: {report.counts.unmapped:,} rows could not be taken; what is wrong with each: {escaped(str(report.errors))}",
             err=True,
         )
         raise typer.Exit(1)

@@ -19,6 +19,7 @@ from producers.imports.refusal import refusal
 from producers.imports.sink import Connect
 from producers.placeholders import ClaimedReview, is_placeholder, placeholders_of
 from producers.publish import Publisher
+from producers.sheets.sheet_file import opened
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id
 from schemas.reading import Invalid, read
@@ -77,11 +78,12 @@ def import_paper(
     `forms`: how many came back, if the sheets do not say it. `placeholders`: case numbers on forms that stand for none.
     Raises CannotImportError, NotPublishedError: then nothing is published, or not all, and the same command does it again.
     """
-    if first.read_bytes() == second.read_bytes():
-        raise CannotImportError(
-            f"{first.name} and {second.name} are one file: two people key apart, each into their own"
-        )
-    compared = compare(read_keying(first), read_keying(second), forms)
+    with opened(first) as one, opened(second) as other:
+        if one.digest == other.digest:
+            raise CannotImportError(
+                f"{one.name} and {other.name} are one file: two people key apart, each into their own"
+            )
+        compared = compare(read_keying(one), read_keying(other), forms)
     received_at = datetime.now(UTC)
     events, problems = _events(settings, compared, received_at, _bare(placeholders))
     listed = _list(settings, compared.batch, problems)

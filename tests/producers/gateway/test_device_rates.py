@@ -118,9 +118,8 @@ def test_a_stranger_uses_up_nobody_s_rate_but_its_address_s(tmp_path: Path) -> N
         assert unsigned.status_code == 429
         assert int(unsigned.headers["retry-after"]) > 0
         assert gateway.send(event).status_code == 202
-        assert gateway.client.get("/v1/reviews/none").status_code == 404, (
-            "what citizens call is counted apart"
-        )
+        citizen = gateway.client.get("/v1/reviews/none")
+        assert citizen.status_code == 503, "what citizens call is counted apart; this house has no ledger"
 
 
 def test_thanks_are_counted_and_use_up_no_review(tmp_path: Path) -> None:
