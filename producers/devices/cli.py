@@ -104,7 +104,7 @@ def rate(
         int | None, typer.Argument(metavar="EVENTS", help="A minute. None: as any other.")
     ] = None,
 ) -> None:
-    """Let a device send so many events a minute; the gateway knows it within 10 s. What is more gets 429, and may come later."""
+    """Let a device send so many events a minute; the gateway knows it within 2 s. What is more gets 429, and may come later."""
     _office().set_rate(device_id, per_minute)
     typer.echo(f"{device_id} may send {_rate(per_minute)}")
 
@@ -138,13 +138,15 @@ def _office() -> "Office":
 
 
 def _show(key: "NewKey", device: "Device", *, as_json: bool) -> None:
-    key = key._replace(link=_link(key, device))
+    link = _link(key, device)
     if as_json:
-        typer.echo(json.dumps(key._asdict()))
+        said = {"device_id": key.device_id, "key_id": key.key_id, "secret": key.secret, "link": link}
+        typer.echo(json.dumps(said))
         return
     typer.echo(f"device: {key.device_id}\nkey:    {key.key_id}")
-    if key.link:
-        typer.echo(f"link:   {key.link}")
+    if link:
+        typer.echo(f"link:   {link}")
+        typer.echo("the link works once, and for 15 minutes: hcp device rotate makes another", err=True)
     typer.echo(f"secret: {key.secret}")
     typer.echo("the secret is not shown again: put it into the device now", err=True)
 

@@ -18,6 +18,7 @@ from pipeline.settings import Settings
 from pipeline.signing import NAME
 from producers.devices import stored
 from producers.devices.device import Device, Key
+from producers.devices.tickets import Tickets
 from producers.errors import DeviceError
 from producers.placeholders import is_placeholder, placeholders_of
 from schemas.codes import Channel
@@ -30,12 +31,12 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class NewKey(NamedTuple):
-    """A key as its device must know it. `secret` is base64url, without padding; `link` enrols the terminal of a window."""
+    """A key as its device must know it. `secret` is base64url, without padding; `ticket` is exchanged for it, once, soon."""
 
     device_id: str
     key_id: str
     secret: str
-    link: str = ""
+    ticket: str = ""
 
 
 class Office:
@@ -44,6 +45,7 @@ class Office:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings, self._clock = settings, clock
         self._sealer = Sealer(settings.seal)
+        self._tickets = Tickets(self._sealer, clock)
 
     def add(self, new: Device) -> NewKey:
         """Register a device; returns its first key."""
@@ -102,7 +104,7 @@ class Office:
     def _new_key(self, connection: Connection, device_id: str, before: Sequence[str]) -> NewKey:
         secret, key_id = secrets.token_bytes(SECRET_BYTES), f"k{len(before) + 1}"
         stored.insert_key(connection, device_id, Key(key_id, self._sealer.seal(secret, device_id, key_id)))
-        return NewKey(device_id, key_id, encode(secret))
+        return NewKey(device_id, key_id, encode(secret), self._tickets.make(device_id, key_id))
 
     @contextmanager
     def _register(self) -> Iterator[Connection]:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from pipeline.runtime.hosts import WRONG
 from pipeline.web.known_hosts import called_by
+from producers.devices.tickets import Ticket, TicketBad, TicketExpired
 from producers.gateway import problems
 from producers.gateway.accepting import demand
 from producers.gateway.address import peer_of
@@ -30,6 +31,7 @@ class Auth(StrEnum):
 
     SIGNED = "signed"  # a device: request.state.device, request.state.nonce
     TOKEN = "token"  # noqa: S105  whoever has a token: request.state.claims
+    TICKET = "ticket"  # whoever opens an enrolment link: request.state.ticket
     PUBLIC = "public"  # anybody
     OPERATOR = "operator"  # from this machine, or from a trusted one, and by a name of ours
 
@@ -130,6 +132,9 @@ class Guarded(Declared):
             if rules.rate is Rate.TOKEN:
                 spent += way_in.limiter.token(claims.token_id, request.state.address)
 
+        if rules.auth is Auth.TICKET:
+            request.state.ticket = _ticket(way_in, request.headers)
+
     def _claims(self, request: Request) -> Claims:
         """Of the token in the path, where the route has one, else of the header Authorization."""
         return self._way_in.tokens.read(request.path_params.get("token") or bearer(request.headers))
@@ -143,3 +148,14 @@ def bearer(headers: Mapping[str, str]) -> str:
             "token_missing", "A token is needed", "Authorization: Bearer <token>", scheme="Bearer"
         )
     return token.strip()
+
+
+def _ticket(way_in: WayIn, headers: Mapping[str, str]) -> Ticket:
+    """Of the header Authorization. Raises Unauthorized."""
+    try:
+        return way_in.tickets.read(bearer(headers))
+    except TicketBad:
+        raise Unauthorized("ticket_bad", "This is no enrolment link of ours", scheme="Bearer") from None
+    except TicketExpired:
+        detail = "it lasts 15 minutes; make another: hcp device rotate"
+        raise Unauthorized("ticket_expired", "The link's time is over", detail, scheme="Bearer") from None

@@ -18,6 +18,7 @@ from pipeline.settings import Settings
 from pipeline.signing import NotSigned
 from producers.devices.device import Device
 from producers.devices.registry import Registry
+from producers.devices.tickets import Tickets
 from producers.gateway.address import Proxies, peer_of
 from producers.gateway.body import SECONDS
 from producers.gateway.device_rates import DeviceRates
@@ -67,6 +68,7 @@ class WayIn:
         self.settings, self.spool, self.devices, self.clock = settings, spool, devices, clock
         self.sealer = Sealer(settings.seal)
         self.tokens = Tokens(settings.seal, clock)
+        self.tickets = Tickets(self.sealer, clock)
         self.limiter = Limiter(settings.gateway)
         self.rates = DeviceRates(settings.gateway.device_per_minute)
         self.proxies = Proxies(settings.gateway.trusted_proxies)

@@ -44,10 +44,11 @@ def _file(kind: RowKind, file: Path, source: str, shift: str | None, *, dry_run:
     from producers.imports.cases import import_cases
     from producers.imports.shift import parse
     from producers.progress import bar
+    from producers.sheets.names import printable
 
     moved = parse(shift)
     try:
-        with bar(file.name) as progress:
+        with bar(printable(file.name)) as progress:
             report = import_cases(
                 load(), source, file, shift=moved, dry_run=dry_run, again=again, progress=progress, kind=kind
             )
