@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -19,7 +20,9 @@ from consumers.heart import Heart
 from consumers.status import SILENT, Status
 from pipeline import metrics
 from pipeline.metrics import Computed
+from pipeline.runtime.hosts import Hosts
 from pipeline.settings import Settings
+from pipeline.web.known_hosts import KnownHosts
 
 FRESH_SECONDS = 5.0
 """Two scrapers at once cost one look."""
@@ -159,4 +162,5 @@ def create(settings: Settings) -> Starlette:
         return PlainTextResponse("ok\n")
 
     routes = [Route("/metrics", scrape), Route("/healthz", health)]
-    return Starlette(routes=routes, lifespan=Heart(settings, "exporter").lifespan)
+    hosts = Middleware(KnownHosts, hosts=Hosts(settings.web.host_names))
+    return Starlette(routes=routes, middleware=[hosts], lifespan=Heart(settings, "exporter").lifespan)

@@ -1,25 +1,15 @@
-"""Serving an application on loopback: one uvicorn, without an access log."""
+"""Serving an application on loopback."""
 
-import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from pipeline.settings import Web
+from pipeline.web import serving
+from pipeline.web.places import Limits
+
+CONNECTIONS = 500
+"""An officer's browser has six, a scraper one."""
 
 
-def serve(app: Starlette, web: Web, port: int) -> None:
-    """Serve until SIGTERM or SIGINT. Blocks. SystemExit if the port is taken.
-
-    There is no access log: a URL names a ticket, and who looked at it is not for a log.
-    """
-    uvicorn.run(
-        app,
-        host=web.host,
-        port=port,
-        access_log=False,
-        log_level="warning",
-        lifespan="on",
-        ws="none",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
+def serve(app: ASGIApp, web: Web, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Blocks. SystemExit if the port is taken."""
+    serving.serve(app, web.host, port, Limits(CONNECTIONS, CONNECTIONS, lambda _: None))

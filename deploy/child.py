@@ -11,7 +11,8 @@ import psutil
 
 from deploy import tether
 
-_LOG_BYTES = 10_000_000
+LOG_BYTES = 10_000_000
+"""Of a log and of the one before it, each."""
 _UTF8 = {"LC_ALL": "C.UTF-8"}  # else Java cannot read a path with Chinese characters
 
 
@@ -45,8 +46,6 @@ class Child:
     def start(self) -> None:
         """Start it in a session of its own, so that a Ctrl-C at the terminal reaches only its parent."""
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.args,
@@ -76,7 +75,8 @@ class Child:
     def ask_to_stop(self) -> None:
         """Send its stop signal, if it runs."""
         if self._process is not None and self.running:
-            self._process.send_signal(self._stop_with)
+            with suppress(psutil.NoSuchProcess):  # it ends by itself just now
+                self._process.send_signal(self._stop_with)
 
     def stop(self, seconds: float) -> None:
         """Ask, wait, and kill after `seconds` what is left, with what it started. Blocks until it is gone."""
@@ -101,6 +101,20 @@ def log_end(log: Path, size: int = 8_192) -> list[str]:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - size))
         return file.read().decode(errors="replace").splitlines()
+
+
+def rotate(log: Path, most: int = LOG_BYTES) -> None:
+    """Move what is in a log of more than `most` bytes to `<log>.1`, over what was there. Blocks.
+
+    Its process writes on: it holds the file itself, and appends. What it writes between the last look and the cut, some
+    microseconds, is lost.
+    """
+    if log.stat().st_size <= most:
+        return
+    with log.open("r+b") as full, log.with_name(f"{log.name}.1").open("wb") as before:
+        while part := full.read(2**20):
+            before.write(part)
+        full.truncate(0)
 
 
 def end_leftovers(folder: Path, program: str, signal_number: int, seconds: float = 10) -> list[int]:

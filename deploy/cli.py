@@ -9,6 +9,7 @@ import typer
 from consumers.cli import app as consumers
 from deploy.failures import sentence
 from pipeline.cli import app as pipeline
+from pipeline.runtime import logs
 from pipeline.settings import Settings, load
 from producers.cli import app as producers
 
@@ -67,6 +68,7 @@ for package in (pipeline, producers, consumers):
 
 def main() -> None:
     """Run a command. An expected error is one sentence on stderr and exit code 1."""
+    logs.begin()
     try:
         app()
     except Exception as error:

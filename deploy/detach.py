@@ -24,7 +24,8 @@ def start(words: list[str], folder: Path, log: Path) -> int:
     Raises StackError with what it said when it ends before.
     """
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with log.open("wb") as out:
+    log.unlink(missing_ok=True)
+    with log.open("ab") as out:  # appended to: it is cut when it has grown too large
         copy = subprocess.Popen(
             [sys.executable, "-m", "deploy", "up", *words],
             stdin=subprocess.DEVNULL,

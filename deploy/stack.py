@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from deploy import credentials, envfile
+from deploy.child import rotate
 from deploy.embedded import ports
 from deploy.embedded.kafka import Kafka
 from deploy.embedded.postgres import Postgres
@@ -145,6 +147,12 @@ class Stack:
     def log(self, name: str) -> Path:
         """Where this process writes what it says."""
         return self.folder / "log" / f"{name}.log"
+
+    def rotate_logs(self) -> None:
+        """Begin those anew that have grown too large, the supervisor's own too. Blocks. A full disk: next time."""
+        for log in (self.folder / "log").glob("*.log"):
+            with suppress(OSError):
+                rotate(log)
 
     def _set(self, branch: str, **values: object) -> None:
         setattr(self.settings, branch, getattr(self.settings, branch).model_copy(update=values))

@@ -130,6 +130,7 @@ class Up:
         began = time.monotonic()
         while True:
             self.stack.supervisor.check()
+            await asyncio.to_thread(self.stack.rotate_logs)
             played = self.order.until_done and self._played(began)
             picture = await self._look()
             if played and draining.done(picture):

@@ -3,9 +3,18 @@
 Label values come from bounded sets; no identity, no case number, ever.
 """
 
-from typing import Literal, NamedTuple
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from pipeline.runtime.hosts import WRONG, Hosts
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 FOLD_SECONDS = Histogram(
     "hcp_worker_fold_seconds",
@@ -148,7 +157,30 @@ WORKERS = Computed("hcp_workers_running", "Workers that beat within the last 30 
 COMPUTED = tuple(value for value in list(globals().values()) if isinstance(value, Computed))
 
 
-def serve(port: int) -> None:
-    """Serve this process's metrics on loopback; 0: do not. Starts a thread."""
-    if port:
-        start_http_server(port, addr="127.0.0.1")
+def serve(port: int, hosts: Hosts) -> None:
+    """Serve this process's metrics on loopback, to who calls it by one of these names; port 0: do not. Starts a thread."""
+    if not port:
+        return
+    server = make_server("127.0.0.1", port, _to_known(hosts), ThreadingWSGIServer, handler_class=_WithoutLog)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+class _WithoutLog(WSGIRequestHandler):
+    timeout = 10
+    """Seconds for a request: each connection has a thread."""
+
+    def log_message(self, *_: object) -> None:
+        """Requests are not logged."""
+
+
+def _to_known(hosts: Hosts) -> "WSGIApplication":
+    metrics = make_wsgi_app()
+
+    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if hosts.has(environ.get("HTTP_HOST", "")):
+            answer: Iterable[bytes] = metrics(environ, start_response)
+            return answer
+        start_response("421 Misdirected Request", [("Content-Type", "text/plain")])
+        return [WRONG.encode()]
+
+    return app

@@ -12,6 +12,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from pipeline.edge import Edge
 from pipeline.settings import NotConfiguredError, Seal
 from schemas.events import Reviewer
 from schemas.phone import phone
@@ -33,6 +34,11 @@ class Sealer:
                 " folder where `hcp up` has been started"
             )
         self._seal = seal
+
+    @cached_property
+    def edge(self) -> Edge:
+        """The edge's signatures, by keys that derive from the same ring."""
+        return Edge(self._seal)
 
     def seal(self, clear: bytes, *about: str) -> str:
         """`clear`, readable only with the key, and only as what it is `about`: the associated data."""

@@ -8,6 +8,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -216,6 +217,10 @@ class Web(BaseModel):
     host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
     desk_port: Port = 18080
     exporter_port: Port = 19100
+    host_names: list[str] = Field(
+        default_factory=list,
+        description="names by which the desk and every /metrics may be called, besides localhost and addresses",
+    )
     hotline_device: str = Field(
         "",
         description="what the desk sends calls to 12345 as: hcp device add … --kind system --channel hotline",
@@ -267,10 +272,21 @@ class Gateway(BaseModel):
     )
     keep_sent_hours: float = Field(24, ge=0, description="sent records stay that long and can be sent again")
     clock_skew_seconds: int = Field(300, ge=1, description="a signed request's time may differ by this much")
+    connections: int = Field(
+        2_000, ge=64, description="at once, as far as the process may have so many files (ulimit -n)"
+    )
+    connections_per_address: int = Field(
+        256,
+        ge=1,
+        description="at once of one address that is no trusted proxy: a hall's terminals share one",
+    )
     address_per_minute: int = Field(60, ge=1, description="public calls of one address")
     token_per_minute: int = Field(10, ge=1, description="submits with one QR or case token of one address")
     token_total_per_minute: int = Field(
         600, ge=1, description="submits with one QR or case token of all addresses together"
+    )
+    device_per_minute: int = Field(
+        6_000, ge=1, description="events of one device that was not given a rate of its own (hcp device rate)"
     )
     sms_webhook: SecretStr = Field(
         SecretStr(""),
@@ -283,6 +299,11 @@ class Gateway(BaseModel):
         if webhook and not webhook.get_secret_value().startswith(("https://", "http://")):
             raise ValueError("HCP_GATEWAY__SMS_WEBHOOK begins with neither https:// nor http://")
         return webhook
+
+    @property
+    def names(self) -> list[str]:
+        """What it is called by the settings."""
+        return [name for name in (self.host, urlsplit(self.public_url).hostname) if name]
 
     @property
     def url(self) -> str:

@@ -11,13 +11,13 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline.sealing import Sealer
-from pipeline.settings import Kafka, Settings
+from pipeline.settings import Settings
 from producers import state
 from producers.errors import AlreadyImportedError, CannotPlayError
 from producers.imports.cases import import_cases
 from producers.imports.shift import said
 from producers.pace import Pace
-from producers.publish import Publisher
+from producers.publish import Publisher, publisher
 from producers.simulation.arrival import Arrival
 from producers.simulation.citizens import Seal, reviews
 from producers.simulation.week import week
@@ -64,12 +64,12 @@ def play_week(settings: Settings, seed: int, pace: Pace, say: Say) -> int:
         )
     arrivals = week(seed, played.began, played.until, now, _seal(settings))
     say(0, len(arrivals), SIMULATED)
-    with Publisher(settings.kafka) as publisher:
+    with publisher(settings) as log:
         for done, arrival in enumerate(arrivals, start=1):
             pace.wait()
-            _send(publisher, arrival)
+            _send(log, arrival)
             if done % RECORDS_A_FLUSH == 0:
-                publisher.flush()
+                log.flush()
                 state.write(file, replace(played, until=arrival.at))
                 say(done, len(arrivals), SIMULATED)
     state.write(file, replace(played, until=now))
@@ -84,9 +84,9 @@ def play_cases(settings: Settings, given: Input, seed: int, pace: Pace, say: Say
     """
 
     @contextmanager
-    def connect(kafka: Kafka) -> Iterator[WithCitizens]:
-        with Publisher(kafka) as publisher:
-            yield WithCitizens(publisher, seed, _seal(settings), datetime.now(UTC), pace)
+    def connect(settings: Settings) -> Iterator[WithCitizens]:
+        with publisher(settings) as log:
+            yield WithCitizens(log, seed, _seal(settings), datetime.now(UTC), pace)
 
     def progress(done: int, total: int | None) -> None:
         say(done, total or done, REAL)
@@ -105,8 +105,8 @@ def play_cases(settings: Settings, given: Input, seed: int, pace: Pace, say: Say
 class WithCitizens:
     """A sink of cases that sends each with its simulated reviews, as far as they have been given by `until`."""
 
-    def __init__(self, publisher: Publisher, seed: int, seal: Seal, until: datetime, pace: Pace) -> None:
-        self._publisher, self._seed, self._seal, self._until, self._pace = publisher, seed, seal, until, pace
+    def __init__(self, log: Publisher, seed: int, seal: Seal, until: datetime, pace: Pace) -> None:
+        self._log, self._seed, self._seal, self._until, self._pace = log, seed, seal, until, pace
 
     def send(self, event: CaseEvent, source: str) -> None:
         """Send a case and its reviews; now and then the reviews first."""
@@ -115,15 +115,15 @@ class WithCitizens:
         given = [arrival for arrival in reviews(event, rng, self._seal) if arrival.at <= self._until]
         for arrival in [*given, case] if rng.random() < REVIEWS_FIRST else [case, *given]:
             self._pace.wait()
-            _send(self._publisher, arrival)
+            _send(self._log, arrival)
 
     def flush(self) -> None:
         """Wait until all are acknowledged."""
-        self._publisher.flush()
+        self._log.flush()
 
 
-def _send(publisher: Publisher, arrival: Arrival) -> None:
-    publisher.send(replace(arrival.event, received_at=arrival.at), arrival.source)
+def _send(log: Publisher, arrival: Arrival) -> None:
+    log.send(replace(arrival.event, received_at=arrival.at), arrival.source)
 
 
 def _seal(settings: Settings) -> Seal:

@@ -10,7 +10,10 @@ import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from pipeline import log
-from pipeline.settings import Kafka
+from pipeline.clock import utc_now
+from pipeline.edge import Edge
+from pipeline.sealing import Sealer
+from pipeline.settings import Kafka, Settings
 from producers.errors import NotPublishedError, TooLargeError
 from schemas.cloudevents import cloud_headers, key_of
 from schemas.events import CaseEvent, ReviewEvent
@@ -38,12 +41,14 @@ class Sent:
 
 
 class Publisher:
-    """Publishes events to the log, each with its `source` (`/terminal`, `/qr`, `/import/<name>`). Connects at once (blocks).
+    """Publishes events to the log, each with its `source` (`/terminal`, `/qr`, `/import/<name>`), signed as received from it.
+    Connects at once (blocks).
 
     A context manager: leaving it waits for every acknowledgement. Not for use from several threads.
     """
 
-    def __init__(self, kafka: Kafka) -> None:
+    def __init__(self, kafka: Kafka, edge: Edge) -> None:
+        self._edge = edge
         self._topics = {stream: kafka.topic(stream) for stream in Stream}
         self._producer = log.producer(kafka)
         self._in_flight: list[tuple[str, Any]] = []
@@ -55,7 +60,15 @@ class Publisher:
         event_id, key = str(event.event_id), key_of(event)
         at = event.received_at or _occurred(event)
         headers = cloud_headers(event_id, stream, source, at.isoformat(), key)
-        self.send_raw(stream, key.encode(), _encode(event), headers.items(), event_id)
+        value, received_at = _encode(event), event.received_at or utc_now()
+        signature = self.signature(stream, event_id, received_at, source, value)
+        self.send_raw(stream, key.encode(), value, [*headers.items(), signature], event_id)
+
+    def signature(
+        self, stream: Stream, event_id: str, received_at: datetime, source: str, value: bytes
+    ) -> tuple[str, bytes]:
+        """The header that says these bytes were received then, from there."""
+        return self._edge.sign(self._topics[stream], event_id, received_at, source, value)
 
     def send_raw(
         self,
@@ -108,6 +121,11 @@ class Publisher:
             self.flush()
         finally:
             self._producer.close()
+
+
+def publisher(settings: Settings) -> Publisher:
+    """A publisher by these settings. Connects (blocks). NotConfiguredError without a sealing key or a log."""
+    return Publisher(settings.kafka, Sealer(settings.seal).edge)
 
 
 def _occurred(event: CaseEvent | ReviewEvent) -> datetime:

@@ -24,6 +24,8 @@ from schemas.topics import Stream
 
 POLL_MS = 500
 """How long a poll waits for a record; longer with none at the end of the topic."""
+LOG_APPEND_TIME = 1
+"""The type of a record's time that the broker gives; any other is what its sender said."""
 Say = Callable[[str], None]
 
 
@@ -49,7 +51,7 @@ def seal_forward(
     consumer = _consumer(settings.kafka, topic, f"{settings.worker.group}-seal-forward")
     published = refused = 0
     try:
-        with Publisher(settings.kafka) as publisher:
+        with Publisher(settings.kafka, sealer.edge) as publisher:
             while not stopping.is_set():
                 polled = [one for batch in consumer.poll(POLL_MS).values() for one in batch]
                 for record in polled:
@@ -96,19 +98,27 @@ def _forward(record: Any, topic: str, sealer: Sealer, publisher: Publisher) -> s
     for dead in read.dead:
         return f"{dead.reason}: {dead.message}"
     for arrival in read.arrivals:
-        _publish(arrival.entry, topic, publisher)
+        _publish(arrival.entry, topic, publisher, timed=record.timestamp_type == LOG_APPEND_TIME)
     return "" if read.arrivals else "it has no value"
 
 
-def _publish(entry: AnyEntry, topic: str, publisher: Publisher) -> None:
-    """As the gateway would: in the contract's fields alone. A foreign mark may be a phone number, the fold makes its own."""
+def _publish(entry: AnyEntry, topic: str, publisher: Publisher, *, timed: bool) -> None:
+    """As the gateway would: in the contract's fields alone. A foreign mark may be a phone number, the fold makes its own.
+
+    `timed`: the broker wrote when it took the record. What the sender wrote itself is not signed: our own log's time counts.
+    """
     event: Any = entry.event
     event.reviewer_mark = ""
-    key, received_at = key_of(event), entry.received_at.isoformat()
-    headers = cloud_headers(entry.event_id, Stream.REVIEW, f"/forward/{topic}", received_at, key)
-    headers["hcp_received_at"] = received_at.encode()
+    key, received_at, source = key_of(event), entry.received_at.isoformat(), f"/forward/{topic}"
+    headers = cloud_headers(entry.event_id, Stream.REVIEW, source, received_at, key)
+    if timed:
+        headers["hcp_received_at"] = received_at.encode()
     if entry.sent_digest is not None:
         headers[SENT_DIGEST] = entry.sent_digest.encode()
-    publisher.send_raw(
-        Stream.REVIEW, key.encode(), msgspec.json.encode(event), headers.items(), entry.event_id
+    value = msgspec.json.encode(event)
+    signed = (
+        [publisher.signature(Stream.REVIEW, entry.event_id, entry.received_at, source, value)]
+        if timed
+        else []
     )
+    publisher.send_raw(Stream.REVIEW, key.encode(), value, [*headers.items(), *signed], entry.event_id)

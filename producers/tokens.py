@@ -67,6 +67,10 @@ class Object(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         named = ("dept_code", "hall_code", "window_code", "item_code", "staff_id")
         return {name: getattr(self, name) for name in named if getattr(self, name)}
 
+    def sender(self, source: str) -> str:
+        """Who a review with this token, which came in by `source`, is signed as having come from."""
+        return source
+
 
 class Place(Object, frozen=True, array_like=True, kw_only=True):
     """A place, an item or a person, reviewed by whoever comes by: any number of reviews, none with a case."""
@@ -81,12 +85,20 @@ class Place(Object, frozen=True, array_like=True, kw_only=True):
 
 
 class CaseToken(Object, frozen=True, array_like=True, kw_only=True):
-    """A service of one case: one review and one follow-up. `name` is the item's, as its citizen knows it."""
+    """A service of one case: one review and one follow-up. `name` is the item's, as its citizen knows it.
+
+    `issuer`: the source of the device that asked for the link; empty if the county made it itself, or before this was kept.
+    """
 
     case_no: str
     service_no: int = 1
     channel: Channel = Channel.QR
     name: str = ""
+    issuer: str = ""
+
+    def sender(self, source: str) -> str:
+        """Who issued the link, else the source."""
+        return self.issuer or source
 
     def fields(self) -> dict[str, Any]:
         """The object's codes, with the case."""

@@ -10,6 +10,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from schemas.codes import Channel, HandlingMode, Status
 
+MOST_DEVICE_SEQ = 2**53
+"""What every JSON reader has exactly. Records of before this bound may have greater numbers: they are read, and flagged."""
 CE_TYPE_PREFIX = "cn.gov.meixian.hcp."
 
 EventId = Annotated[
@@ -83,7 +85,7 @@ class ReviewEvent(Struct, gc=False, omit_defaults=True):
     dept_code: Code = ""
     item_code: Code = ""
     device_id: Code = ""
-    device_seq: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    device_seq: Annotated[int, Meta(ge=1, le=MOST_DEVICE_SEQ)] | None = None
     device_prev: Digest | None = None
     real_name: bool = False
     reviewer: Reviewer | str | None = None

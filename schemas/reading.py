@@ -8,20 +8,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Generic, TypeVar
-from unicodedata import is_normalized, normalize
 
 import msgspec
 
-from schemas.events import CaseEvent, Reason, ReviewEvent
+from schemas.events import MOST_DEVICE_SEQ, CaseEvent, Reason, ReviewEvent
+from schemas.normalizing import nfc
 
 MAX_BYTES = 64 * 1024
 MOST_ID = 256
-"""Characters of the header `ce_id` before it is cleaned; normalising a long one takes seconds."""
+"""Characters of an event's id outside its body (the header `ce_id`, a URL) before it is cleaned."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 FARTHEST = timedelta(hours=16)
 """RFC 3339 has offsets to 23:59, PostgreSQL none of so much: a time with such a one is kept in UTC, the same instant."""
+IN_FUTURE = "received_in_future"
+"""Flags a record that claims to have been received after the log took it."""
 AHEAD = timedelta(days=1)
 """How far a sender's clock may run ahead of the time its record was received."""
+
+MOST_OLD_SEQ = 2**63 - 1
+"""The greatest `device_seq` of records that are older than its bound, and the greatest that the ledger can hold."""
 
 E = TypeVar("E", CaseEvent, ReviewEvent)
 
@@ -51,19 +56,46 @@ class Received(msgspec.Struct, Generic[E], frozen=True, gc=False):
 def read(
     kind: type[E], value: bytes, appended_at: datetime, ce_id: str | None = None, resent_at: str | None = None
 ) -> Received[E]:
-    """The event in `value`, checked against the contract.
+    """The event in `value`, checked against the contract; its claim about when it was received counts.
 
     `appended_at`: when the log took the record. `ce_id`, `resent_at`: the headers `ce_id` and `hcp_received_at`.
     Raises Invalid. Pure, does not block.
     """
+    event, event_id = parse(kind, value, ce_id)
+    return receive(event, event_id, appended_at, claimed_by(event, resent_at))
+
+
+def parse(kind: type[E], value: bytes, ce_id: str | None = None) -> tuple[E, str]:
+    """The event in `value`, cleaned, and its id; its times are not looked at yet. Raises Invalid. Pure."""
     event = _decode(kind, value)
     _clean(event, value)
-    event_id = _identify(event, ce_id)
-    received_at, late_clock = _received_at(event, appended_at, resent_at)
-    _check_times(event, received_at)
+    return event, _identify(event, ce_id)
+
+
+def claimed_by(event: CaseEvent | ReviewEvent, resent_at: str | None = None) -> datetime | None:
+    """When we had it first, by what it says: the header `hcp_received_at`, else the body. Raises Invalid for a header that is
+    no time.
+    """
+    if resent_at is None:
+        return event.received_at
+    try:
+        claimed = msgspec.convert(resent_at, datetime)
+    except msgspec.ValidationError:
+        raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at is no time") from None
+    if claimed.tzinfo is None:
+        raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at has no offset")
+    return claimed
+
+
+def receive(event: E, event_id: str, appended_at: datetime, received_at: datetime | None) -> Received[E]:
+    """A parsed event with its time of receipt: `received_at`, but the log's if it is None or later than that (which is
+    flagged). Checks the times, raises Invalid. Changes the event's times to offsets that the ledger can hold.
+    """
+    late_clock = received_at is not None and received_at > appended_at
+    at = appended_at if received_at is None or late_clock else received_at
+    _check_times(event, at)
     _ease_offsets(event)
-    flags = ("received_in_future",) if late_clock else ()
-    return Received(event, event_id, digest(event), _eased(received_at), flags)
+    return Received(event, event_id, digest(event), _eased(at), _flags(event, late_clock))
 
 
 def digest(event: CaseEvent | ReviewEvent) -> str:
@@ -153,7 +185,7 @@ def _decode(kind: type[E], value: bytes) -> E:
             return _convert_what_counts(kind, body)
         raise explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _not_json() from None
+        raise not_json() from None
 
 
 def any_json(value: bytes) -> Any:
@@ -161,17 +193,18 @@ def any_json(value: bytes) -> Any:
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _not_json() from None
+        raise not_json() from None
 
 
-def _not_json() -> Invalid:
+def not_json() -> Invalid:
+    """What is raised for bytes that are no JSON."""
     return Invalid(Reason.NOT_JSON, "the value is not one well-formed JSON text in UTF-8")
 
 
 def _convert_what_counts(kind: type[E], body: dict[str, Any]) -> E:
     """An optional field that is null is absent, at every depth, as many a sender's serializer means it; a whole number is an
     integer however it is written. A field that the contract got later is, with a value that it does not mean, what it was
-    before: unknown.
+    before: unknown. A device's number that was allowed before it had its bound is kept.
     """
     kept = {name: field for name, field in body.items() if field is not None or name in _REQUIRED[kind]}
     for name in _INTEGERS & kept.keys():
@@ -179,6 +212,18 @@ def _convert_what_counts(kind: type[E], body: dict[str, Any]) -> E:
             kept[name] = int(kept[name])
     if isinstance(reviewer := kept.get("reviewer"), dict):
         kept["reviewer"] = {name: field for name, field in reviewer.items() if field is not None}
+    old_seq = kept.pop("device_seq") if _is_old_seq(kept.get("device_seq")) else None
+    event = _converted(kind, kept)
+    if old_seq and isinstance(event, ReviewEvent):
+        event.device_seq = old_seq
+    return event
+
+
+def _is_old_seq(seq: Any) -> bool:
+    return type(seq) is int and MOST_DEVICE_SEQ < seq <= MOST_OLD_SEQ
+
+
+def _converted(kind: type[E], kept: dict[str, Any]) -> E:
     try:
         return msgspec.convert(kept, kind)
     except msgspec.ValidationError as error:
@@ -186,7 +231,7 @@ def _convert_what_counts(kind: type[E], body: dict[str, Any]) -> E:
         if added is None:
             raise explain(error) from None
         del kept[added]
-        return _convert_what_counts(kind, kept)
+        return _converted(kind, kept)
 
 
 def _added_field(error: msgspec.ValidationError) -> str | None:
@@ -237,9 +282,7 @@ def clean_text(text: str) -> str:
     """This text in NFC, trimmed, CR LF and CR as LF, other control characters gone."""
     if _CONTROL.search(text):
         text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    if not is_normalized("NFC", text):
-        text = normalize("NFC", text)
-    return text.strip()
+    return nfc(text).strip()
 
 
 def _identify(event: CaseEvent | ReviewEvent, ce_id: str | None) -> str:
@@ -255,25 +298,6 @@ def _identify(event: CaseEvent | ReviewEvent, ce_id: str | None) -> str:
     elif ce_id is not None and ce_id != own and (len(ce_id) > MOST_ID or clean_text(ce_id) != own):
         raise Invalid(Reason.ID_MISMATCH, "the header ce_id and the body's event_id differ")
     return own
-
-
-def _received_at(
-    event: CaseEvent | ReviewEvent, appended_at: datetime, resent_at: str | None
-) -> tuple[datetime, bool]:
-    """When the first component of ours held this record, and whether a claim about it lay in the future."""
-    claimed = event.received_at
-    if resent_at is not None:
-        try:
-            claimed = msgspec.convert(resent_at, datetime)
-        except msgspec.ValidationError:
-            raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at is no time") from None
-        if claimed.tzinfo is None:
-            raise Invalid(Reason.WRONG_TYPE, "the header hcp_received_at has no offset")
-    if claimed is None:
-        return appended_at, False
-    if claimed > appended_at:
-        return appended_at, True
-    return claimed, False
 
 
 def _check_times(event: CaseEvent | ReviewEvent, received_at: datetime) -> None:
@@ -304,6 +328,14 @@ def _eased(at: datetime) -> datetime:
     if at.tzinfo is UTC or abs(at.utcoffset() or FARTHEST) < FARTHEST:
         return at
     return at.astimezone(UTC)
+
+
+def _flags(event: CaseEvent | ReviewEvent, late_clock: bool) -> tuple[str, ...]:
+    """What is odd about it, in the order of the names."""
+    late = (IN_FUTURE,) if late_clock else ()
+    if isinstance(event, ReviewEvent) and event.device_seq is not None and event.device_seq > MOST_DEVICE_SEQ:
+        return ("device_seq_too_large", *late)
+    return late
 
 
 def _out_of_range(name: str) -> Invalid:

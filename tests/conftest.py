@@ -16,9 +16,10 @@ from psycopg2.extensions import connection as Connection
 from deploy.embedded.jars import fetch_jars
 from deploy.embedded.kafka import Kafka
 from deploy.embedded.postgres import Postgres
+from pipeline.edge import Edge
 from pipeline.ledger.migrate import upgrade
 from pipeline.log import declare_topics
-from pipeline.settings import Settings
+from pipeline.settings import Seal, Settings
 from tests.harness import System
 from tests.wait import wait_for
 
@@ -26,6 +27,8 @@ PASSWORD = "only-for-tests-7f3a"
 CACHE = Path(os.environ.get("HCP_STACK__DATA_DIR", ".hcp")) / "kafka" / "libs"
 SEAL_KEY = "3m+I8hbn2zcd0WzlHK0qJcaNSqJ0pBgT7b8rQ0oH5hM="
 """A key like any other: what looks like a sequence is refused."""
+EDGE = Edge(Seal.model_validate({"current": "test", "keys": {"test": SEAL_KEY}}))
+"""Signs records as the producers do whose settings are a test's."""
 _number = itertools.count(1)
 hypothesis.settings.register_profile(
     "noisy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

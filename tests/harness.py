@@ -6,16 +6,19 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
 from kafka import KafkaProducer
 from sqlalchemy import Engine, text
 
 from pipeline import log
+from pipeline.edge import Edge
 from pipeline.ledger.engine import engine
 from pipeline.settings import Settings, environment
 from schemas.identifiers import uuid7
@@ -58,12 +61,32 @@ def review(case_no: str | None, satisfaction: int = 5, **fields: Any) -> dict[st
     } | fields
 
 
+class _Claim(msgspec.Struct):
+    event_id: str = ""
+    received_at: datetime | None = None
+
+
+_claim = msgspec.json.Decoder(_Claim).decode
+
+
+def signature(edge: Edge, topic: str, value: bytes, sender: str = "/test") -> list[tuple[str, bytes]]:
+    """The edge's header of an event that says when it was received; none of any other: that one is a foreign sender's."""
+    try:
+        said = _claim(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
+    if said.received_at is None:
+        return []
+    return [edge.sign(topic, said.event_id, said.received_at, sender, value)]
+
+
 class System:
     """A ledger, its topics, and what a test does with them."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder
+        self.edge = Edge(settings.seal)
         self.ledger: Engine = engine(settings.database, "test")
         self._producer: KafkaProducer | None = None
 
@@ -73,24 +96,30 @@ class System:
             self._producer = log.producer(self.settings.kafka)
         return self._producer
 
-    def send(self, *events: dict[str, Any], producer: KafkaProducer | None = None) -> None:
-        """Send events where they belong, by their key, and wait for the acknowledgement."""
+    def send(
+        self, *events: dict[str, Any], producer: KafkaProducer | None = None, signed: bool = True
+    ) -> None:
+        """Send events where they belong, by their key, and wait for the acknowledgement.
+
+        What says when it was received is signed as our own producers' events are, unless it is not to be.
+        """
         for event in events:
             stream = Stream.REVIEW if "satisfaction" in event else Stream.CASE
-            key = str(event.get("case_no") or event["event_id"])
-            self.send_raw(stream, json.dumps(event).encode(), key.encode(), producer=producer)
+            key, value = str(event.get("case_no") or event["event_id"]), json.dumps(event).encode()
+            headers = signature(self.edge, self.settings.kafka.topic(stream), value) if signed else ()
+            self.send_raw(stream, value, key.encode(), dict(headers), producer=producer)
 
     def send_raw(
         self,
         stream: Stream,
         value: bytes | None,
         key: bytes = b"k",
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str | bytes] = MappingProxyType({}),
         partition: int | None = None,
         producer: KafkaProducer | None = None,
     ) -> None:
         """Send any bytes and wait for the acknowledgement."""
-        pairs = [(name, text_.encode()) for name, text_ in (headers or {}).items()]
+        pairs = [(name, said.encode() if isinstance(said, str) else said) for name, said in headers.items()]
         (producer or self.producer).send(
             self.settings.kafka.topic(stream), key=key, value=value, headers=pairs, partition=partition
         ).get(20)
@@ -108,6 +137,10 @@ class System:
     def one(self, question: str, **parameters: Any) -> Any:
         """The first column of the first row."""
         return self.ask(question, **parameters)[0][0]
+
+    def begin_signatures(self, at: datetime) -> None:
+        """From when on, by the log's clock, claims need a signature: for workers and replays that start after this."""
+        self.tell("update office.epoch set at = :at where name = 'edge_signature'", at=at)
 
     def caught_up(self) -> bool:
         """Whether every position stands at its log's end."""

@@ -38,6 +38,16 @@ class Model:
         """The least of all copies."""
         return min(arrival.entry.received_at for arrival in self.copies[identity])
 
+    def senders(self, event: tuple[Any, ...]) -> set[str]:
+        """Who may be named as the sender of this event (key, event id, digest): whose copies were received first."""
+        alike = [i for i in self.copies if (i[0], i[1], i[4], i[5]) == event]
+        return {
+            arrival.entry.sender
+            for identity in alike
+            for arrival in self.copies[identity]
+            if arrival.entry.received_at == self.received(identity)
+        }
+
     def services(self) -> set[SERVICE]:
         """Every key that something was said about."""
         return {identity[:3] for identity in self.copies}

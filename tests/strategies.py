@@ -15,6 +15,7 @@ times = st.sampled_from([T0 + timedelta(hours=h) for h in (0, 1, 23, 24, 25, 30,
 event_ids = st.sampled_from(["e1", "e2", "e3", "e4"])
 case_nos = st.sampled_from(["A", "B"])
 places = st.builds(Place, st.sampled_from(["case", "review"]), st.integers(0, 1), st.integers(0, 50))
+senders = st.sampled_from(["", "/system/a", "/system/b"])
 cases = st.builds(
     CaseEvent,
     case_no=case_nos,
@@ -45,7 +46,9 @@ def arrivals(draw: st.DrawFn) -> Arrival:
     event = draw(st.one_of(cases, reviews))
     event_id = str(event.event_id)
     flags = ("name_missing",) if isinstance(event, CaseEvent) and event.service_no == 2 else ()
-    entry: AnyEntry = Entry(event, event_id, digest(event), draw(times), draw(places), flags)
+    entry: AnyEntry = Entry(
+        event, event_id, digest(event), draw(times), draw(places), flags, None, draw(senders)
+    )
     return Arrival(key_of(event, event_id), entry)
 
 
@@ -90,7 +93,8 @@ def crowding(draw: st.DrawFn) -> list[Arrival]:
 def _arrive(draw: st.DrawFn, event: CaseEvent | ReviewEvent) -> Arrival:
     event_id = str(event.event_id)
     odd = isinstance(event, CaseEvent) and not event.item_name
+    flags = ("name_missing",) if odd else ()
     entry: AnyEntry = Entry(
-        event, event_id, digest(event), draw(times), draw(places), ("name_missing",) if odd else ()
+        event, event_id, digest(event), draw(times), draw(places), flags, None, draw(senders)
     )
     return Arrival(key_of(event, event_id), entry)

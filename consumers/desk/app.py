@@ -10,7 +10,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -18,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from consumers.desk.desk import Desk
 from consumers.desk.devices import DevicePages
-from consumers.desk.headers import HOSTS, SECURITY, SecurityHeaders
+from consumers.desk.headers import SECURITY, SecurityHeaders
 from consumers.desk.hotline import HotlinePages
 from consumers.desk.inspection import InspectionPages
 from consumers.desk.pages import Pages
@@ -27,10 +26,16 @@ from consumers.desk.templating import HERE
 from consumers.heart import Heart
 from pipeline.clock import utc_now
 from pipeline.ledger.engine import engine
+from pipeline.runtime.hosts import Hosts
 from pipeline.settings import Settings
+from pipeline.web.access_log import AccessLog
+from pipeline.web.known_hosts import KnownHosts
 
 QUERY_LIMIT = "10s"
 """A query that takes longer is given up, and the page says that the ledger does not answer."""
+
+UNLOGGED = ("/healthz", "/static/")
+"""What the supervisor and a page's own style ask for."""
 
 
 def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starlette:
@@ -55,8 +60,9 @@ def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starl
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[
+            Middleware(AccessLog, unlogged=UNLOGGED),
             Middleware(SecurityHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
+            Middleware(KnownHosts, hosts=Hosts(settings.web.host_names)),
         ],
         exception_handlers={
             HTTPException: partial(_refused, pages),

@@ -56,8 +56,11 @@ class DevicePages:
             paging = Paging.of(asked.page, len(chosen))
             rows = chosen[paging.offset : paging.offset + PAGE_SIZE]
             gaps = holes(connection, [one.device_id for one in rows if one.faults["missing"]])
-        lines = [Line(one, now, gaps.get(one.device_id, [])) for one in rows]
-        context = {"asked": asked, "now": now, "paging": paging, "lines": lines}
+
+        def words_of(one: Standing) -> Line:
+            return Line(one, now, gaps.get(one.device_id, []))
+
+        context = {"asked": asked, "now": now, "paging": paging, "rows": rows, "words_of": words_of}
         return self._desk.show(
             request, "devices.html", context | {"known": len(known), "needing": len(needing)}
         )
@@ -67,7 +70,6 @@ class Line:
     """One device in words."""
 
     def __init__(self, device: Standing, now: datetime, gaps: list[tuple[int, int]]) -> None:
-        self.device = device
         self.place = "，".join(_place(device)) or "不限"
         self.channels = "、".join(words.channel(channel) for channel in device.channels) or "只报办件"
         self.faults = {kind: Limit(_FAULTS[kind][0].format(n), _FAULTS[kind][1]) for kind, n in _odd(device)}

@@ -11,8 +11,6 @@ SECURITY = {
     "Cache-Control": "no-store",
 }
 """`same-origin` tells nobody else either, and leaves the Origin of our own form: with `no-referrer` a browser sends null."""
-HOSTS = ["127.0.0.1", "localhost", "[::1]", "::1"]
-"""The names that loopback has. A page of elsewhere whose name was rebound to 127.0.0.1 gets nothing."""
 
 
 class SecurityHeaders:

@@ -17,8 +17,8 @@ from schemas.codes import BAD_LEVELS, SATISFACTION
 from schemas.events import Reason
 from schemas.receipt import number_of
 
-MAX_BODY = 1024 * 1024
-"""A comment far too long comes back with the page, to be shortened; more than this nobody types."""
+MAX_BODY = 128 * 1024
+"""14,000 characters of Chinese: a comment far too long comes back to be shortened. Parsing a megabyte holds up the desk."""
 MAX_FIELDS = 100
 
 _FIELDS = {

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consumers.desk.desk import Desk
-from consumers.desk.paging import PAGE_SIZE, Paging, page_asked, url
+from consumers.desk.paging import PAGE_SIZE, Paging, departments_shown, page_asked, url
 from pipeline.ledger import inspection
 from pipeline.ledger.inspection import Choice
 from pipeline.ledger.rate import Rate
@@ -82,6 +82,7 @@ class InspectionPages:
             ),
             "by_rule": _by_rule(failures),
             "departments": _by_department(rates, failures),
+            "all_departments": len(rates),
             "rules": rules(),
             "shared": shared,
         }
@@ -96,7 +97,14 @@ class InspectionPages:
             rates = inspection.passed(connection, since.date())
             paging = Paging.of(asked.page, inspection.count_cases(connection, choice))
             rows = inspection.cases(connection, choice, paging.offset, PAGE_SIZE)
-        context = {"departments": sorted(rates), "rules": rules(), "paging": paging, "rows": rows}
+        failing = sorted(rates, key=lambda code: rates[code].part - rates[code].whole)
+        context = {
+            "departments": sorted(departments_shown(failing)),
+            "all_departments": len(rates),
+            "rules": rules(),
+            "paging": paging,
+            "rows": rows,
+        }
         return self._show(request, "cases.html", asked, since, context)
 
     def _show(
@@ -119,10 +127,12 @@ def _by_rule(failures: dict[tuple[str, str], int]) -> list[tuple[Rule, int]]:
 
 
 def _by_department(rates: dict[str, Rate], failures: dict[tuple[str, str], int]) -> list[Department]:
-    """Every department that sent records, the lowest rate first."""
+    """The departments that sent records, as many as a page shows, the lowest rate first."""
     made = []
-    for dept_code, rate in rates.items():
+    lowest = sorted(rates.items(), key=lambda one: (one[1].value or 0, -one[1].whole, one[0]))
+    for dept_code in departments_shown([code for code, _ in lowest]):
+        rate = rates[dept_code]
         own = {rule: failures[dept_code, rule] for rule in rules() if (dept_code, rule) in failures}
         worst = max(own, key=lambda rule: own[rule], default="")
         made.append(Department(dept_code, rate, rules().get(worst), own.get(worst, 0)))
-    return sorted(made, key=lambda one: (one.rate.value or 0, -one.rate.whole, one.dept_code))
+    return made

@@ -9,7 +9,7 @@ from starlette.requests import Request
 def must_be_ours(request: Request) -> None:
     """403 for a form of another site, and for one whose sender does not say where it stood.
 
-    Every browser says it (`Origin`); the names under which we answer are loopback's (`headers.HOSTS`), the port is ours.
+    Every browser says it (`Origin`); the names by which we are called are ours (`KnownHosts`), so is the port.
     """
     origin = request.headers.get("origin", "")
     if origin != f"{request.url.scheme}://{request.headers.get('host', '')}":

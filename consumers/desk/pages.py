@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from consumers.desk.desk import Desk
-from consumers.desk.paging import PAGE_SIZE, Paging, page_asked, url
+from consumers.desk.paging import PAGE_SIZE, Paging, departments_shown, page_asked, url
 from pipeline.ledger import ticket_list
 from pipeline.ledger.blockades import STANDING
 from pipeline.ledger.ticket_list import Choice, Counts
@@ -53,7 +53,9 @@ class Pages:
             # not asked of the database when nothing matches: an unknown department is any text of a stranger's
             rows = ticket_list.page(connection, choice, paging.offset, PAGE_SIZE) if paging.total else []
             blocked = connection.execute(text(STANDING)).all()
+        shown = departments_shown(sorted(counts, key=lambda code: -counts[code].open))
         context = {"asked": asked, "now": now, "counts": counts, "chosen": chosen, "blocked": blocked}
+        context |= {"departments": sorted(shown)}
         return self._desk.show(request, "list.html", context | {"paging": paging, "rows": rows})
 
     def ticket(self, request: Request) -> Response:

@@ -1,12 +1,16 @@
 """Pages of a list: which one a URL asks for, and which there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from schemas.catalogue import department_names
+
 PAGE_SIZE = 50
+MOST_DEPARTMENTS = 200
+"""That a page names: a county has some fifty, and whoever sends records may invent as many as he likes."""
 
 
 class Paging(NamedTuple):
@@ -26,6 +30,13 @@ class Paging(NamedTuple):
     def offset(self) -> int:
         """Rows before it."""
         return (self.number - 1) * PAGE_SIZE
+
+
+def departments_shown(codes: Sequence[str]) -> list[str]:
+    """The first of these departments, in their order; those of the catalogue before any that are not in it."""
+    known = department_names()
+    first = set(sorted(codes, key=lambda code: code not in known)[:MOST_DEPARTMENTS])
+    return [code for code in codes if code in first]
 
 
 def page_asked(request: Request) -> int:

@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.templating import Jinja2Templates
 
 from consumers.desk import words
+from consumers.desk.rows import each
 from pipeline.privacy import mask, scrub
 from pipeline.rules.policy import Policy
 from schemas.faces import EYES_AND_MOUTH
@@ -37,7 +38,7 @@ def templates(policy: Policy) -> Jinja2Templates:
     )
     env.filters |= {word.__name__: word for word in (*named, *more)}
     env.filters |= _timed(policy, policy.zone)
-    env.globals["faces"] = EYES_AND_MOUTH
+    env.globals |= {"faces": EYES_AND_MOUTH, "each": each}
     return Jinja2Templates(env=env)
 
 

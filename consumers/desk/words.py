@@ -23,7 +23,11 @@ _FLAGS = {
     "reason_unknown": "评价标签不在国家标签表中",
     "reason_retired": "评价标签已停用",
     "reason_level": "评价标签与满意度不一致",
+    "device_seq_too_large": "评价器的编号超出范围，没有计入编号情况",
     "id_reused": "同一事件编号被用于不同内容",
+    "received_claimed": "来源自称的归集时间没有本系统签名，按实际到达时间计算",
+    "received_in_future": "来源自称的归集时间晚于实际到达时间，按实际到达时间计算",
+    "edge_refused": "所附签名不属于这条记录，按实际到达时间计算",
 }
 _STATUS = {"accepted": "已受理", "in_progress": "办理中", "completed": "已办结"}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.edge import HEADER as EDGE
 from pipeline.ledger.portion import (
     MOST_HEADERS,
     MOST_KEPT,
@@ -24,6 +25,7 @@ from pipeline.ledger.portion import (
     as_bytes,
 )
 from pipeline.ledger.raw import RawFields, pack
+from pipeline.ledger.received import Counted, judge
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import failed
 from pipeline.rules.records import Entry, Place, key_of
@@ -31,7 +33,7 @@ from pipeline.sealing import CannotOpen, Sealer
 from schemas.cloudevents import SENT_DIGEST
 from schemas.codes import reason_flags
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
-from schemas.reading import MAX_BYTES, Invalid, Received, read
+from schemas.reading import MAX_BYTES, Invalid, Received, claimed_by, parse, receive
 from schemas.topics import Stream
 
 VERSION = version("haochaping")
@@ -82,11 +84,15 @@ class Decoded:
 
 
 def decode(
-    portion: Portion, sealer: Sealer, stepped_over: Mapping[int, str] = MappingProxyType({})
+    portion: Portion,
+    sealer: Sealer,
+    stepped_over: Mapping[int, str] = MappingProxyType({}),
+    signed_since: datetime = EPOCH,
 ) -> Decoded:
     """Read every record of a portion. Pure, does not block; raises nothing for a record's sake.
 
-    `stepped_over`: offset → why a person had it left out.
+    `stepped_over`: offset → why a person had it left out. `signed_since`: of records that the log took before, a claimed
+    time of receipt counts without a signature.
     """
     arrivals: list[Arrival] = []
     dead: list[DeadLetter] = []
@@ -94,7 +100,7 @@ def decode(
     skipped = 0
     kind = _KIND[portion.stream]
     for record in portion.records:
-        got = _read(kind, portion, record, sealer, stepped_over)
+        got = _read(kind, portion, record, sealer, stepped_over, signed_since)
         if got is None:
             skipped += 1
             raw.append((record.offset, record.timestamp, None, (), None, False))
@@ -115,6 +121,7 @@ def _read(
     record: Record,
     sealer: Sealer,
     stepped_over: Mapping[int, str],
+    signed_since: datetime,
 ) -> tuple[Arrival, Headers, bytes] | DeadLetter | None:
     """A record's event, and the headers and bytes that may be kept of it; or its dead letter; None for a tombstone."""
     value = record.value
@@ -125,7 +132,7 @@ def _read(
     if isinstance(value, Unreadable):
         return _unread(portion, record, value, sealer)
     try:
-        return _arrive(kind, portion, record, value, sealer)
+        return _arrive(kind, portion, record, value, sealer, signed_since)
     except Invalid as invalid:
         return dead_letter(portion, record, invalid.reason, invalid.message, sealer)
     except Exception as error:  # noqa: BLE001  a defect of ours must not hide the record: it is kept, and told
@@ -174,12 +181,27 @@ def _unread(portion: Portion, record: Record, found: Unreadable, sealer: Sealer)
 
 
 def _arrive(
-    kind: type[CaseEvent] | type[ReviewEvent], portion: Portion, record: Record, value: bytes, sealer: Sealer
+    kind: type[CaseEvent] | type[ReviewEvent],
+    portion: Portion,
+    record: Record,
+    value: bytes,
+    sealer: Sealer,
+    signed_since: datetime,
 ) -> tuple[Arrival, Headers, bytes]:
-    """The event of a record, the headers that a replay needs, and its bytes as they may be kept: with the reviewer sealed."""
-    ce_id, resent_at, headers = _headers(record)
-    got: Received[Any] = read(kind, value, appended_at(record.timestamp), ce_id, resent_at)
-    flags, sent_digest = got.flags, None
+    """The event of a record, and what may be kept of it: the headers that a replay needs, its bytes with the reviewer sealed."""
+    ce_id, resent_at, edge, headers = _headers(record)
+    parsed: tuple[Any, str] = parse(kind, value, ce_id)
+    event, event_id = parsed
+    claim, at = claimed_by(event, resent_at), appended_at(record.timestamp)
+    if at < signed_since:
+        counted, edge = Counted(claim, "", ()), None
+    else:
+        vouched = None if edge is None else sealer.edge.verify(edge, portion.topic, event_id, value)
+        counted = judge(vouched, claim, event.received_at, at, signed=edge is not None)
+    got: Received[Any] = receive(event, event_id, at, counted.received_at)
+    flags, sent_digest, published = got.flags, None, value
+    if counted.flags:
+        flags = _in_order(flags + counted.flags)
     if kind is ReviewEvent:
         if got.event.device_seq is not None:
             sent_digest = _sent_digest(record, value)
@@ -191,8 +213,10 @@ def _arrive(
     elif wrong := failed(got.event):
         flags = _in_order(flags + wrong)
     place = Place(portion.topic, portion.partition, record.offset)
-    entry = Entry(got.event, got.event_id, got.digest, got.received_at, place, flags, sent_digest)
-    return Arrival(key_of(got.event, got.event_id), entry), headers, value
+    entry = Entry(got.event, event_id, got.digest, got.received_at, place, flags, sent_digest, counted.sender)
+    if edge is not None and (value is not published or counted.received_at is None):
+        headers = _signed_as_kept(headers, portion.topic, event_id, counted, value, sealer)
+    return Arrival(key_of(got.event, event_id), entry), headers, value
 
 
 @lru_cache(maxsize=1024)
@@ -206,25 +230,45 @@ def _in_order(flags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(flags))
 
 
-def _headers(record: Record) -> tuple[str | None, str | None, Headers]:
-    """`ce_id` and `hcp_received_at`, if they are there, and these two as they came: a replay needs no others."""
+def _headers(record: Record) -> tuple[str | None, str | None, bytes | None, Headers]:
+    """`ce_id`, `hcp_received_at` and `hcp_edge`, if they are there, and these as they came: a replay needs no others."""
     if len(record.headers) > MOST_HEADERS:
         raise Invalid(Reason.TOO_LARGE, f"{len(record.headers)} headers, at most {MOST_HEADERS} are allowed")
-    ce_id = resent_at = None
-    kept_id: Headers = ()
-    kept_time: Headers = ()
+    ce_id = resent_at = edge = None
+    kept: dict[str, tuple[str, bytes]] = {}
     size = len(record.key or b"")
-    for name, value in record.headers:
+    for header in record.headers:
+        name, value = header
         size += len(name)
-        if value is not None:
-            size += len(value)
-            if name == "ce_id":
-                ce_id, kept_id = _text(name, value), ((name, value),)
-            elif name == "hcp_received_at":
-                resent_at, kept_time = _text(name, value), ((name, value),)
+        if value is None:
+            continue
+        size += len(value)
+        if name == "ce_id":
+            ce_id = _text(name, value)
+        elif name == "hcp_received_at":
+            resent_at = _text(name, value)
+        elif name == EDGE:
+            edge = value
+        else:
+            continue
+        kept[name] = name, value
     if size > MOST_AROUND:
         raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOST_AROUND} bytes together")
-    return ce_id, resent_at, kept_id + kept_time
+    return ce_id, resent_at, edge, tuple(kept.values())
+
+
+def _signed_as_kept(
+    headers: Headers, topic: str, event_id: str, counted: Counted, kept: bytes, sealer: Sealer
+) -> Headers:
+    """The headers of a record whose body is not kept as it was published: a replay must judge it as it was judged here.
+
+    So a signature that was valid is made again for the body as it is kept, and one that was not, which may be anything, is
+    kept empty.
+    """
+    edge = EDGE, b""
+    if counted.received_at is not None:
+        edge = sealer.edge.sign(topic, event_id, counted.received_at, counted.sender, kept)
+    return (*(header for header in headers if header[0] != EDGE), edge)
 
 
 def _sent_digest(record: Record, value: bytes) -> str:

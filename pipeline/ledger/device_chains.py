@@ -9,11 +9,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-_CHAINS = """
+from schemas.events import MOST_DEVICE_SEQ
+
+_COUNTS = f"device_seq <= {MOST_DEVICE_SEQ}"
+"""A greater number is no place in a chain: the holes before it would be without end, for good."""
+_CHAINS = f"""
 with event as (
     select device_id, device_seq, device_prev, sent_digest, received_at,
         lag(device_seq) over before as seq_before, lag(sent_digest) over before as digest_before
-    from review where device_seq is not null and device_id <> ''
+    from review where {_COUNTS} and device_id <> ''
     window before as (partition by device_id order by device_seq)),
 link as (
     select *, case
@@ -37,10 +41,10 @@ from device d cross join lateral (
     order by received_at desc limit 1) p
 order by device_id"""
 """One pass in the order of the numbers. Only where an event does not name the one right before it all of that number are asked."""
-_HOLES = """
+_HOLES = f"""
 select device_id, seq_before + 1 as first, device_seq - 1 as last from (
     select device_id, device_seq, lag(device_seq, 1, 0::bigint) over (partition by device_id order by device_seq) as seq_before
-    from review where device_seq is not null and device_id = any(:devices)) s
+    from review where {_COUNTS} and device_id = any(:devices)) s
 where device_seq > seq_before + 1 order by device_id, first"""
 
 

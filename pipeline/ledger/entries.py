@@ -12,14 +12,14 @@ Row = tuple[Any, ...]
 _PLACE = 'topic, partition, "offset", flags'
 CASE = f"""case_no, service_no, event_id, digest, version_received_at, {_PLACE},
     status, item_code, dept_code, handling_mode, served_at,
-    item_name, area_code, hall_code, window_code, staff_id, accepted_at, source"""
+    item_name, area_code, hall_code, window_code, staff_id, accepted_at, source, sender"""
 """Columns of `service` for `case`."""
-VERSION = f"case_no, service_no, event_id, digest, received_at, {_PLACE}, event"
+VERSION = f"case_no, service_no, event_id, digest, received_at, {_PLACE}, event, sender"
 """Columns of `case_version` for `version`."""
 REVIEW = f"""case_no, service_no, event_id, digest, received_at, {_PLACE},
     satisfaction, channel, submitted_at, review_no, reason_codes, comment,
     hall_code, window_code, staff_id, dept_code, item_code, device_id, device_seq, device_prev,
-    real_name, reviewer, reviewer_mark, sent_digest"""
+    real_name, reviewer, reviewer_mark, sent_digest, sender"""
 """Columns of `review` for `review`."""
 _decode_case = msgspec.json.Decoder(CaseEvent).decode
 
@@ -29,24 +29,22 @@ def case(row: Row) -> Entry[CaseEvent]:
     (
         case_no, service_no, event_id, digest, received_at, topic, partition, offset, flags,
         status, item_code, dept_code, handling_mode, served_at,
-        item_name, area_code, hall_code, window_code, staff_id, accepted_at, source,
+        item_name, area_code, hall_code, window_code, staff_id, accepted_at, source, sender,
     ) = row  # fmt: skip
     event = CaseEvent(
         case_no, Status(status), item_code, dept_code, HandlingMode(handling_mode), served_at, event_id, service_no,
         item_name, area_code, hall_code, window_code, staff_id, accepted_at, None, source,
     )  # fmt: skip
-    return Entry(
-        event, event_id, hex_digits(digest), received_at, Place(topic, partition, offset), tuple(flags)
-    )
+    place = Place(topic, partition, offset)
+    return Entry(event, event_id, hex_digits(digest), received_at, place, tuple(flags), None, sender)
 
 
 def version(row: Row) -> Entry[CaseEvent]:
     """A version that another one has replaced."""
-    _, _, event_id, digest, received_at, topic, partition, offset, flags, event = row
+    _, _, event_id, digest, received_at, topic, partition, offset, flags, event, sender = row
     said = _decode_case(event if isinstance(event, str) else msgspec.json.encode(event))
-    return Entry(
-        said, event_id, hex_digits(digest), received_at, Place(topic, partition, offset), tuple(flags)
-    )
+    place = Place(topic, partition, offset)
+    return Entry(said, event_id, hex_digits(digest), received_at, place, tuple(flags), None, sender)
 
 
 def review(row: Row) -> Entry[ReviewEvent]:
@@ -55,7 +53,7 @@ def review(row: Row) -> Entry[ReviewEvent]:
         case_no, service_no, event_id, digest, received_at, topic, partition, offset, flags,
         satisfaction, channel, submitted_at, review_no, reason_codes, comment,
         hall_code, window_code, staff_id, dept_code, item_code, device_id, device_seq, device_prev,
-        real_name, reviewer, reviewer_mark, sent_digest,
+        real_name, reviewer, reviewer_mark, sent_digest, sender,
     ) = row  # fmt: skip
     event = ReviewEvent(
         satisfaction, Channel(channel), submitted_at, event_id, case_no or None, service_no, review_no,
@@ -63,7 +61,7 @@ def review(row: Row) -> Entry[ReviewEvent]:
         device_id, device_seq, device_prev, real_name, reviewer, reviewer_mark,
     )  # fmt: skip
     place = Place(topic, partition, offset)
-    return Entry(event, event_id, hex_digits(digest), received_at, place, tuple(flags), sent_digest)
+    return Entry(event, event_id, hex_digits(digest), received_at, place, tuple(flags), sent_digest, sender)
 
 
 def hex_digits(digest: Any) -> str:

@@ -1,7 +1,9 @@
 """One batch, one transaction: position, effects, fates, outbox, or nothing of them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from msgspec.structs import asdict
@@ -10,10 +12,11 @@ from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import tables
 from pipeline.ledger.copying import insert
-from pipeline.ledger.decode import VERSION, DeadLetter, Decoded, appended_at, dead_letter, decode
+from pipeline.ledger.decode import EPOCH, VERSION, DeadLetter, Decoded, appended_at, dead_letter, decode
 from pipeline.ledger.failures import Failure, classify
 from pipeline.ledger.held import hold
 from pipeline.ledger.outbox import dead_letter_row, headers_json, ticket_rows
+from pipeline.ledger.portion import Portion
 from pipeline.ledger.positions import Position, TopicPartition, advance, lock
 from pipeline.ledger.write import write
 from pipeline.rules import fold as rules
@@ -41,13 +44,21 @@ class Folded:
 
 @dataclass(slots=True)
 class Folder:
-    """Folds into one ledger. `stripe`: which rows of the counters are this worker's. `tells`: whether it fills the outbox."""
+    """Folds into one ledger. `stripe`: which rows of the counters are this worker's. `tells`: whether it fills the outbox.
+
+    `signed_since`: as `decode` needs it, the same for every folder of a database (`pipeline.ledger.received`).
+    """
 
     policy: Policy
     sealer: Sealer
     stripe: int = 0
     write: Callable[[Cursor, rules.Changes, int], None] = write
     tells: bool = True
+    signed_since: datetime = EPOCH
+
+    def decode(self, portion: Portion, stepped_over: Mapping[int, str] = MappingProxyType({})) -> Decoded:
+        """Read a portion, so that it can be folded here."""
+        return decode(portion, self.sealer, stepped_over, self.signed_since)
 
     def fold(self, connection: Connection, decoded: Sequence[Decoded]) -> Folded:
         """Fold these portions in one transaction. Blocks. Raises psycopg2 errors after a rollback.
@@ -102,7 +113,7 @@ class Folder:
             if portion.start > at:
                 seeks[partition] = at
             elif portion.end > at:
-                due.append(one if portion.start == at else decode(portion.since(at), self.sealer))
+                due.append(one if portion.start == at else self.decode(portion.since(at)))
                 ends[partition] = portion.end
         return due, ends, seeks
 

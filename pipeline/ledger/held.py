@@ -14,8 +14,8 @@ from pipeline.rules.records import Dossier, Key
 _SERVICES = f"""
     select {CASE}, placeholder, versions, reviews, received_at, disputed, crowd
     from service where case_no = any(%s) order by case_no, service_no for update"""
-_CASE_COLUMNS = 21
-_PLACEHOLDER, _VERSIONS_KEPT, _REVIEWS_KEPT, _CROWD = 21, 22, 23, 26
+_CASE_COLUMNS = 22
+_PLACEHOLDER, _VERSIONS_KEPT, _REVIEWS_KEPT, _CROWD = 22, 23, 24, 27
 """Places of these columns in such a row."""
 _OF_SERVICES = """
     select r.* from unnest(%s::text[], %s::int[]) as k (case_no, service_no) cross join lateral (

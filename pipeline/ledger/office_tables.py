@@ -144,6 +144,14 @@ replay_finding = Table(
     comment="tickets that people worked on and that the accepted replay does not have",
 )
 
+epoch = Table(
+    "epoch",
+    office,
+    Column("name", Text, primary_key=True),
+    time_column("at"),
+    comment="from when on, by the log's clock, a rule holds; set by the migration that brings it, never changed",
+)
+
 device = Table(
     "device",
     office,
@@ -163,6 +171,7 @@ device = Table(
         server_default="{}",
         comment="the numbers that it sends for no case, cleaned",
     ),
+    Column("per_minute", Integer, comment="events that it may send; null: as any other"),
     comment="who may send to the gateway, and for which place; an empty place is any",
 )
 

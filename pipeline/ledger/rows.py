@@ -28,6 +28,7 @@ def service_row(change: Change) -> Row:
         *(_NOTHING_OF_A_CASE if current is None else _case_part(current, settled.received_at)),
         dossier.versions, dossier.review_records, settled.disputed, settled.outcome, settled.open_since,
         None if change.crowd is None else _encode(change.crowd).decode(),
+        "" if current is None else current.sender,
     )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ def version_row(entry: Entry[CaseEvent]) -> Row:
     return (
         e.case_no, e.service_no, entry.event_id, entry.digest, entry.received_at,
         place.topic, place.partition, place.offset, array(entry.flags), _encode(_as_kept(e)).decode(),
+        entry.sender,
     )  # fmt: skip
 
 
@@ -70,4 +72,5 @@ def review_row(entry: Entry[ReviewEvent], *, effective: bool) -> Row:
         array(tuple(e.reason_codes)), e.comment, e.submitted_at, entry.received_at, e.dept_code, e.item_code, e.hall_code,
         e.window_code, e.staff_id, e.device_id, e.device_seq, e.device_prev, e.real_name, e.reviewer or None,
         e.reviewer_mark, place.topic, place.partition, place.offset, array(entry.flags), entry.sent_digest,
+        entry.sender,
     )  # fmt: skip

@@ -7,7 +7,6 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine
 
-from pipeline.ledger.decode import decode
 from pipeline.ledger.engine import engine, transaction
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.fold import Folder
@@ -115,7 +114,7 @@ def _step_over(pool: Engine, settings: Settings, at: Place, why: str) -> str:
     portion = Portion(stream, at.topic, at.partition, at.offset, at.offset + 1, [record])
     folder = Folder(settings.rules.policy(), Sealer(settings.seal))
     connection: Connection = pool.raw_connection().driver_connection  # type: ignore[assignment]  # psycopg2's
-    folder.fold(connection, [decode(portion, folder.sealer)])
+    folder.fold(connection, [folder.decode(portion)])
     return f"{at} was stepped over; no worker had it, so its bytes are in the log alone"
 
 

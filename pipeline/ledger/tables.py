@@ -55,6 +55,11 @@ def _flags() -> Column[object]:
     return Column("flags", ARRAY(Text), nullable=False, server_default="{}")
 
 
+def _sender() -> Column[str]:
+    comment = "who sent it, as our edge signed it; empty if it did not"
+    return Column("sender", Text, nullable=False, server_default="", comment=comment)
+
+
 def _uncompressed(table: Table, *columns: str) -> None:
     """Have PostgreSQL not try to compress these: they are compressed or sealed, and trying costs more than writing them."""
     for column in columns:
@@ -105,6 +110,7 @@ service = Table(
     Column(
         "crowd", JSON, comment="of a service with many records (pipeline.rules.crowd): not all are read again"
     ),
+    _sender(),
 )
 Index("service_open", service.c.open_since, postgresql_where=service.c.open_since.is_not(None))
 _kept = service.c.reviews + service.c.versions
@@ -121,6 +127,7 @@ case_version = Table(
     *place(),
     _flags(),
     Column("event", JSON, nullable=False, comment="the contract's fields"),
+    _sender(),
     comment="case records whose content another version has replaced",
 )
 # A lookup by identity must not use this index, in which the event id comes too late: hence the condition, which always holds.
@@ -166,6 +173,7 @@ review = Table(
     *place(),
     _flags(),
     Column("sent_digest", Text, comment="SHA-256 of the JSON as a counting device sent it"),
+    _sender(),
 )
 Index(
     "review_device",

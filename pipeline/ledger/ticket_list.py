@@ -14,6 +14,9 @@ from pipeline.ledger.office_tables import ticket_step
 from pipeline.ledger.tables import review, service, ticket
 from schemas.tickets import CLOSED, State
 
+OTHERS = 50
+"""Other reviews of a ticket's service that are read."""
+
 
 class Counts(NamedTuple):
     """Open tickets; of them overdue, and due until the end of today."""
@@ -31,11 +34,14 @@ class Choice(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A ticket with its review and service (one row), its steps, and the other reviews of the same service."""
+    """A ticket with its review and service (one row), its steps, and the other reviews of the same service: the first of
+    `others_count`, for one number may stand for everybody.
+    """
 
     ticket: Row[Any]
     steps: Sequence[Row[Any]]
     others: Sequence[Row[Any]]
+    others_count: int
 
 
 _last_step = (
@@ -112,7 +118,11 @@ def one(connection: Connection, ticket_id: UUID) -> Whole | None:
     if found is None:
         return None
     steps = select(ticket_step).where(ticket_step.c.ticket_id == ticket_id).order_by(ticket_step.c.step_no)
-    return Whole(found, connection.execute(steps).all(), connection.execute(_others(ticket_id)).all())
+    others = connection.execute(_others(ticket_id).limit(OTHERS)).all()
+    count = len(others)
+    if count == OTHERS:
+        count = connection.scalar(select(func.count()).select_from(_others(ticket_id).subquery())) or count
+    return Whole(found, connection.execute(steps).all(), others, count)
 
 
 def _others(ticket_id: UUID) -> Select[Any]:

@@ -98,6 +98,7 @@ def _version_update(entry: Entry[CaseEvent]) -> dict[str, Any]:
         "received_at": entry.received_at,
         **asdict(entry.place),
         "flags": entry.flags,
+        "sender": entry.sender,
     }
 
 
@@ -131,6 +132,7 @@ def _review_update(entry: Entry[ReviewEvent], *, effective: bool) -> dict[str, A
         "sent_digest": entry.sent_digest,
         **asdict(entry.place),
         "flags": entry.flags,
+        "sender": entry.sender,
     }
 
 

@@ -14,6 +14,7 @@ from pipeline.clock import utc_now
 from pipeline.ledger import reroute, tables
 from pipeline.ledger.engine import transaction
 from pipeline.ledger.failures import Stop
+from pipeline.ledger.fold import Folder
 from pipeline.ledger.verify import verify
 from pipeline.replay import register, telling
 from pipeline.replay.folding import fold
@@ -63,14 +64,10 @@ def accept(settings: Settings, schema: str, by: str, why: str) -> Accepted:
             replay = register.find(connection, schema)
             _refuse(settings, replay, register.revision(connection, settings))
         with opened(settings, READ_ONLY) as live, opened(replay.settings(settings)) as replayed:
-            fold(
-                source_of(live, settings, replay),
-                replayed,
-                folder_of(settings, replay),
-                todo(live, settings, replay),
-            )
+            folder = folder_of(live, settings, replay)
+            fold(source_of(live, settings, replay), replayed, folder, todo(live, settings, replay))
         _demand_whole(settings, replay)
-        return _swap(pool, settings, replay, by, why)
+        return _swap(pool, settings, replay, folder, by, why)
 
 
 def _refuse(settings: Settings, replay: Replay, revision: str) -> None:
@@ -98,7 +95,7 @@ def _demand_whole(settings: Settings, replay: Replay) -> None:
         raise Stop(f"{replay.schema} is not accepted, `hcp verify` finds in it: {'; '.join(map(str, found))}")
 
 
-def _swap(pool: Engine, settings: Settings, replay: Replay, by: str, why: str) -> Accepted:
+def _swap(pool: Engine, settings: Settings, replay: Replay, folder: Folder, by: str, why: str) -> Accepted:
     """Try until nobody else holds the ledger's tables: each try keeps the others waiting for less than a second.
 
     The tickets that the replay's fold has left to be rerouted are rerouted first, and never while the others wait: else the
@@ -106,11 +103,11 @@ def _swap(pool: Engine, settings: Settings, replay: Replay, by: str, why: str) -
     """
     for _ in range(TRIES):
         with opened(replay.settings(settings)) as replayed:
-            reroute.finish(replayed, folder_of(settings, replay))
+            reroute.finish(replayed, folder)
         try:
             with transaction(pool) as cursor:
                 lock(cursor)
-                return _exchange(cursor, settings, replay, by, why)
+                return _exchange(cursor, settings, replay, folder, by, why)
         except _ReroutesLeft:
             continue
         except PgError as error:
@@ -133,10 +130,12 @@ def lock(cursor: Cursor) -> None:
     cursor.execute(f"lock table {', '.join(names)} in access exclusive mode")
 
 
-def _exchange(cursor: Cursor, settings: Settings, replay: Replay, by: str, why: str) -> Accepted:
+def _exchange(
+    cursor: Cursor, settings: Settings, replay: Replay, folder: Folder, by: str, why: str
+) -> Accepted:
     before, after = settings.database.ledger_schema, replay.schema
     kept_as = f"{before}_until_{utc_now():%Y%m%d_%H%M%S_%f}"
-    _fold_rest(cursor, settings, replay)
+    _fold_rest(cursor, settings, replay, folder)
     _demand_level(cursor, before, after)
     cursor.execute(f"select from {after}.reroute limit 1")
     if cursor.rowcount:
@@ -155,11 +154,11 @@ def _exchange(cursor: Cursor, settings: Settings, replay: Replay, by: str, why: 
     return Accepted(kept_as, len(news), missing)
 
 
-def _fold_rest(cursor: Cursor, settings: Settings, replay: Replay) -> None:
+def _fold_rest(cursor: Cursor, settings: Settings, replay: Replay, folder: Folder) -> None:
     """What came since the last catching up: read under the lock, folded by another connection."""
     source = Source(lambda: nullcontext(cursor), Sealer(settings.seal), settings.kafka)
     with opened(replay.settings(settings)) as replayed:
-        fold(source, replayed, folder_of(settings, replay), spans(cursor, settings.kafka))
+        fold(source, replayed, folder, spans(cursor, settings.kafka))
 
 
 def _demand_level(cursor: Cursor, before: str, after: str) -> None:

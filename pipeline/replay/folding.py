@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection
 from sqlalchemy import Engine
 
 from pipeline.ledger.copying import insert
-from pipeline.ledger.decode import Decoded, decode
+from pipeline.ledger.decode import Decoded
 from pipeline.ledger.engine import transaction
 from pipeline.ledger.failures import Failure, Stop, classify
 from pipeline.ledger.fold import Folder
@@ -55,7 +55,7 @@ def fold(
                     source.stepped_over(portion, round_of[portion.topic, portion.partition])
                     for portion in batch
                 ]
-                decoded = [decode(p, folder.sealer, out) for p, out in zip(batch, left_out, strict=True)]
+                decoded = [folder.decode(p, out) for p, out in zip(batch, left_out, strict=True)]
                 _fold(replayed, folder, decoded)
 
 

@@ -22,6 +22,7 @@ from pipeline.ledger import reroute
 from pipeline.ledger.engine import engine, transaction
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.fold import Folder
+from pipeline.ledger.received import signed_since
 from pipeline.replay import fresh, register
 from pipeline.replay.diff import Diff, diff
 from pipeline.replay.folding import fold
@@ -120,10 +121,12 @@ def source_of(live: Engine, settings: Settings, replay: Replay) -> Source:
     return Source(lambda: transaction(live), Sealer(settings.seal), settings.kafka, marks)
 
 
-def folder_of(settings: Settings, replay: Replay, stripe: int = 0) -> Folder:
-    """The live worker's fold, with the replay's rules, and silent: what it would tell the log has been told."""
+def folder_of(live: Engine, settings: Settings, replay: Replay, stripe: int = 0) -> Folder:
+    """The live worker's fold, with the replay's rules, and silent: what it would tell the log has been told. Blocks."""
     rules = replay.settings(settings).rules
-    return Folder(rules.policy(), Sealer(settings.seal), stripe, tells=False)
+    with transaction(live) as cursor:
+        since = signed_since(cursor)
+    return Folder(rules.policy(), Sealer(settings.seal), stripe, tells=False, signed_since=since)
 
 
 def _fold_all(settings: Settings, replay: Replay, progress: Progress) -> None:
@@ -137,7 +140,7 @@ def _fold_all(settings: Settings, replay: Replay, progress: Progress) -> None:
             progress(_done(replayed), total)
             with replayed.begin() as connection:
                 connection.execute(text("analyze service, case_version, review, ticket, counter, raw_block"))
-            reroute.finish(replayed, folder_of(settings, replay))
+            reroute.finish(replayed, folder_of(live, settings, replay))
 
 
 class _Crew(NamedTuple):
@@ -183,7 +186,7 @@ def _share(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     try:
         with opened(settings, READ_ONLY) as live, opened(replay.settings(settings), LAZY) as replayed:
-            folder = folder_of(settings, replay, stripe)
+            folder = folder_of(live, settings, replay, stripe)
             fold(source_of(live, settings, replay), replayed, folder, share, _end_with_the_parent)
     except (Stop, psycopg2.Error, DBAPIError, KafkaError) as error:
         said.put(str(error).strip().splitlines()[0])

@@ -49,12 +49,14 @@ class Entry(Struct, Generic[E], gc=False):
     flags: tuple[str, ...] = ()
     sent_digest: str | None = None
     """SHA-256 of the JSON as a device sent it, if it counts its events: a link of the device's chain."""
+    sender: str = ""
+    """Who sent it, as our edge authenticated and signed it; empty if it did not."""
 
     def absorb(self, copy: "Entry[E]") -> None:
         """Take in another copy of the same event: the earliest copy counts, what is odd about any copy stays."""
         if (copy.received_at, copy.place) < (self.received_at, self.place):
             self.event, self.received_at, self.place = copy.event, copy.received_at, copy.place
-            self.sent_digest = copy.sent_digest
+            self.sent_digest, self.sender = copy.sent_digest, copy.sender
         if copy.flags != self.flags:
             self.flags = tuple(sorted({*self.flags, *copy.flags}))
 

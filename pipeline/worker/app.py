@@ -22,12 +22,15 @@ from yarl import URL
 
 from pipeline import metrics
 from pipeline.ledger import components
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import engine, transaction
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.positions import TopicPartition
+from pipeline.ledger.received import signed_since
 from pipeline.ledger.reroute import reroute
 from pipeline.ledger.stuck import end_stuck
 from pipeline.ledger.sweep import sweep
+from pipeline.runtime import logs
+from pipeline.runtime.hosts import Hosts
 from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from pipeline.worker.fetching import FETCH_BYTES
@@ -91,7 +94,11 @@ class Worker:
         self.slot = Slot(self.ledger, settings.worker.slots)
         with self.ledger.begin() as connection:
             components.count_start(connection, self.name)
-        self.folder = Folder(settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number)
+        with transaction(self.ledger) as cursor:
+            since = signed_since(cursor)
+        self.folder = Folder(
+            settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number, signed_since=since
+        )
         self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records, self.name)
         self.watch = Watch(self.ledger, settings.kafka, settings.worker.group, self.folding)
         self.relays = [Relay(self.ledger, settings.kafka, stream) for stream in TOLD]
@@ -246,11 +253,14 @@ class Worker:
 
 def run(settings: Settings) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code. Blocks. Raises Stop before it runs."""
+    logs.begin()
     worker = Worker(settings)
     _tune_interpreter()
-    metrics.serve(settings.worker.metrics_port)
+    metrics.serve(settings.worker.metrics_port, Hosts(settings.web.host_names))
     try:
-        faust.Worker(worker.app, loglevel="info", redirect_stdouts=False).execute_from_commandline()
+        faust.Worker(
+            worker.app, loglevel="info", redirect_stdouts=False, override_logging=False
+        ).execute_from_commandline()
     except SystemExit as end:
         return 1 if worker.fatal else int(end.code or 0)
     finally:

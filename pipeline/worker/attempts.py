@@ -13,7 +13,7 @@ from sqlalchemy import Engine, PoolProxiedConnection, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline import metrics
-from pipeline.ledger.decode import Decoded, decode
+from pipeline.ledger.decode import Decoded
 from pipeline.ledger.failures import Failure, Stop, classify
 from pipeline.ledger.fold import Folded, Folder
 from pipeline.ledger.portion import Portion
@@ -93,10 +93,7 @@ class Attempts:
 
     def _decode(self, portions: Sequence[Portion]) -> list[Decoded]:
         nothing: Mapping[int, str] = {}
-        return [
-            decode(p, self._folder.sealer, self.step_over.get((p.topic, p.partition), nothing))
-            for p in portions
-        ]
+        return [self._folder.decode(p, self.step_over.get((p.topic, p.partition), nothing)) for p in portions]
 
     def _fold(self, decoded: list[Decoded]) -> Folded:
         if self._connection is None:

@@ -1,4 +1,4 @@
-"""`hcp device add | list | placeholders | rotate | revoke`."""
+"""`hcp device add | list | placeholders | rate | rotate | revoke`."""
 
 import json
 from collections.abc import Iterator
@@ -45,6 +45,9 @@ def add(
         list[str] | None,
         typer.Option(help="A number that it sends for everybody, for no case; may be repeated."),
     ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Events a minute that it may send. Not given: as any other.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a device; print its secret, and for a window's terminal the link that enrols it. They are shown this once."""
@@ -53,6 +56,7 @@ def add(
     new = Device(
         *(device_id, kind.value, name, tuple(channel or ()), dept, hall, window),
         placeholders=tuple(placeholder or ()),
+        per_minute=rate,
     )
     _show(_office().add(new), new, as_json=as_json)
 
@@ -81,7 +85,7 @@ def placeholders(
     ] = None,
     none: Annotated[bool, typer.Option("--none", help="Forget those before.")] = False,
 ) -> None:
-    """Add numbers that a device sends for everybody; show all of them. The gateway knows them within 10 s.
+    """Add numbers that a device sends for everybody; show all of them. The gateway knows them within 2 s.
 
     A review with such a number is kept without a case, and the number as a claim; a case with one is refused.
     """
@@ -91,6 +95,18 @@ def placeholders(
     else:
         now = office.device(device_id).placeholders
     typer.echo("\n".join(now) or f"{device_id} has no placeholders: every number of its is a case's own")
+
+
+@app.command()
+def rate(
+    device_id: DeviceId,
+    per_minute: Annotated[
+        int | None, typer.Argument(metavar="EVENTS", help="A minute. None: as any other.")
+    ] = None,
+) -> None:
+    """Let a device send so many events a minute; the gateway knows it within 2 s. What is more gets 429, and may come later."""
+    _office().set_rate(device_id, per_minute)
+    typer.echo(f"{device_id} may send {_rate(per_minute)}")
 
 
 @app.command()
@@ -109,7 +125,7 @@ def rotate(
 
 @app.command()
 def revoke(device_id: DeviceId) -> None:
-    """Take nothing more from a device; the gateway knows it within 10 s. For good: a device added later has another id."""
+    """Take nothing more from a device; the gateway knows it within 2 s. For good: a device added later has another id."""
     _office().revoke(device_id)
     typer.echo(f"{device_id} is revoked")
 
@@ -122,13 +138,15 @@ def _office() -> "Office":
 
 
 def _show(key: "NewKey", device: "Device", *, as_json: bool) -> None:
-    key = key._replace(link=_link(key, device))
+    link = _link(key, device)
     if as_json:
-        typer.echo(json.dumps(key._asdict()))
+        said = {"device_id": key.device_id, "key_id": key.key_id, "secret": key.secret, "link": link}
+        typer.echo(json.dumps(said))
         return
     typer.echo(f"device: {key.device_id}\nkey:    {key.key_id}")
-    if key.link:
-        typer.echo(f"link:   {key.link}")
+    if link:
+        typer.echo(f"link:   {link}")
+        typer.echo("the link works once, and for 15 minutes: hcp device rotate makes another", err=True)
     typer.echo(f"secret: {key.secret}")
     typer.echo("the secret is not shown again: put it into the device now", err=True)
 
@@ -151,12 +169,18 @@ def _words(device: "Device", zone: ZoneInfo) -> Iterator[str]:
     yield " ".join(
         key.key_id + (f" until {shown(key.not_after, zone)}" if key.not_after else "") for key in device.keys
     )
+    if device.per_minute:
+        yield _rate(device.per_minute)
     if device.placeholders:
         yield f"placeholders {' '.join(device.placeholders)}"
     if device.revoked_at:
         yield f"revoked {shown(device.revoked_at, zone)}"
     if device.name:
         yield device.name
+
+
+def _rate(per_minute: int | None) -> str:
+    return f"{per_minute} events a minute" if per_minute else "as many events as any other device"
 
 
 def _document(device: "Device") -> dict[str, object]:
@@ -169,6 +193,7 @@ def _document(device: "Device") -> dict[str, object]:
         "hall_code": device.hall_code,
         "window_code": device.window_code,
         "placeholders": list(device.placeholders),
+        "per_minute": device.per_minute,
         "revoked_at": device.revoked_at.isoformat() if device.revoked_at else None,
         "keys": [
             {"key_id": key.key_id, "not_after": key.not_after.isoformat() if key.not_after else None}

@@ -22,6 +22,7 @@ class Device(msgspec.Struct, frozen=True):
     """As the registry has it. `channels`: for which it may send reviews; none: cases only.
 
     `placeholders`: the numbers that it sends where a case has none, as `producers.placeholders.bare` gives them.
+    `per_minute`: how many events it may send; None: as many as any other (`HCP_GATEWAY__DEVICE_PER_MINUTE`).
     """
 
     device_id: str
@@ -34,6 +35,7 @@ class Device(msgspec.Struct, frozen=True):
     revoked_at: datetime | None = None
     keys: tuple[Key, ...] = ()
     placeholders: tuple[str, ...] = ()
+    per_minute: int | None = None
 
     @property
     def source(self) -> str:

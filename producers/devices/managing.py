@@ -18,22 +18,25 @@ from pipeline.settings import Settings
 from pipeline.signing import NAME
 from producers.devices import stored
 from producers.devices.device import Device, Key
+from producers.devices.tickets import Tickets
 from producers.errors import DeviceError
 from producers.placeholders import is_placeholder, placeholders_of
 from schemas.codes import Channel
 
 SECRET_BYTES = 32
+MOST_PER_MINUTE = 1_000_000
+"""More than any gateway takes."""
 _SPAN = re.compile("([0-9]{1,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class NewKey(NamedTuple):
-    """A key as its device must know it. `secret` is base64url, without padding; `link` enrols the terminal of a window."""
+    """A key as its device must know it. `secret` is base64url, without padding; `ticket` is exchanged for it, once, soon."""
 
     device_id: str
     key_id: str
     secret: str
-    link: str = ""
+    ticket: str = ""
 
 
 class Office:
@@ -42,6 +45,7 @@ class Office:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings, self._clock = settings, clock
         self._sealer = Sealer(settings.seal)
+        self._tickets = Tickets(self._sealer, clock)
 
     def add(self, new: Device) -> NewKey:
         """Register a device; returns its first key."""
@@ -76,6 +80,13 @@ class Office:
             stored.set_placeholders(connection, device_id, placeholders)
         return placeholders
 
+    def set_rate(self, device_id: str, per_minute: int | None) -> None:
+        """So many events a minute it may send from now on; None: as many as any other."""
+        _check_rate(per_minute)
+        with self._register() as connection:
+            stored.lock_device(connection, device_id)
+            stored.set_rate(connection, device_id, per_minute)
+
     def devices(self) -> list[Device]:
         """All of them, in the order of their ids."""
         with self._register() as connection:
@@ -93,7 +104,7 @@ class Office:
     def _new_key(self, connection: Connection, device_id: str, before: Sequence[str]) -> NewKey:
         secret, key_id = secrets.token_bytes(SECRET_BYTES), f"k{len(before) + 1}"
         stored.insert_key(connection, device_id, Key(key_id, self._sealer.seal(secret, device_id, key_id)))
-        return NewKey(device_id, key_id, encode(secret))
+        return NewKey(device_id, key_id, encode(secret), self._tickets.make(device_id, key_id))
 
     @contextmanager
     def _register(self) -> Iterator[Connection]:
@@ -155,3 +166,9 @@ def _check(new: Device) -> None:
         raise DeviceError("a terminal sends reviews: name its --channel")
     if len(new.dept_code) > 18 or max(len(new.hall_code), len(new.window_code)) > 64:
         raise DeviceError("a department's code has 18 characters, a hall's or a window's at most 64")
+    _check_rate(new.per_minute)
+
+
+def _check_rate(per_minute: int | None) -> None:
+    if per_minute is not None and not 1 <= per_minute <= MOST_PER_MINUTE:
+        raise DeviceError(f"a rate is 1 to {MOST_PER_MINUTE} events a minute")

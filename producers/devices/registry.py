@@ -20,9 +20,10 @@ from producers.devices.device import Device
 from producers.devices.stored import all_devices
 from producers.errors import DamagedError
 
-REFRESH_SECONDS = 3.0
-"""A revoked device is refused after this and a query's time: well within 10 s."""
+REFRESH_SECONDS = 1.0
+"""A revoked device is refused, and its stream ended, after this and a query's time: within two seconds."""
 QUERY_LIMIT = "4s"
+STOP_SECONDS = 2.0
 FILE = "devices.json"
 REWRITE = timedelta(minutes=1)
 """An unchanged copy is written again after this: its time says how old it is after a restart."""
@@ -60,6 +61,8 @@ class Registry:
         self._senders: dict[str, Sender] = {}
         self.read_at: datetime | None = None
         self._written_at: datetime | None = None
+        self.changed: list[Callable[[], None]] = []
+        """Called in the thread that refreshes, whenever a device is not what it was."""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._load()
@@ -67,6 +70,11 @@ class Registry:
     def find(self, device_id: str) -> Sender | None:
         """The device of this id, also a revoked one."""
         return self._senders.get(device_id)
+
+    def has_still(self, device: Device) -> bool:
+        """Whether this device is what it was: not revoked, with the same keys, the same place. Does not block."""
+        sender = self._senders.get(device.device_id)
+        return sender is not None and sender.device == device
 
     def __len__(self) -> int:
         """How many there are."""
@@ -83,6 +91,9 @@ class Registry:
         changed = self._learn(devices)
         self.read_at = self._clock()
         self._save(devices, changed)
+        if changed:
+            for tell in self.changed:
+                tell()
         return True
 
     def measure(self) -> None:
@@ -96,10 +107,10 @@ class Registry:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and let go of the connection. Blocks for a query's time at most."""
+        """End the thread and let go of the connection. Blocks for STOP_SECONDS at most: the database may hang."""
         self._stopping.set()
         if self._thread:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
         self._ledger.dispose()
 
     def _run(self) -> None:

@@ -28,6 +28,7 @@ def all_devices(connection: Connection) -> list[Device]:
             row.revoked_at,
             tuple(keys.get(row.device_id, [])),
             tuple(row.placeholders),
+            row.per_minute,
         )
         for row in connection.execute(select(device).order_by(device.c.device_id))
     ]
@@ -44,6 +45,7 @@ def insert_device(connection: Connection, new: Device) -> None:
         "hall_code": new.hall_code,
         "window_code": new.window_code,
         "placeholders": list(new.placeholders),
+        "per_minute": new.per_minute,
     }
     try:
         connection.execute(insert(device).values(columns))
@@ -89,6 +91,11 @@ def set_placeholders(connection: Connection, device_id: str, numbers: Sequence[s
     connection.execute(
         update(device).where(device.c.device_id == device_id).values(placeholders=list(numbers))
     )
+
+
+def set_rate(connection: Connection, device_id: str, per_minute: int | None) -> None:
+    """So many events a minute it may send; None: as many as any other."""
+    connection.execute(update(device).where(device.c.device_id == device_id).values(per_minute=per_minute))
 
 
 def revoke(connection: Connection, device_id: str, at: datetime) -> None:

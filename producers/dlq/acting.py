@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Engine
 
 from pipeline.ledger import dead_letters
 from pipeline.ledger.dead_letters import Action, Deed, Letter, Name, State
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import engine, transaction
 from pipeline.ledger.portion import Part
+from pipeline.ledger.received import signed_since
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import NotConfiguredError, Seal, Settings
-from producers.dlq.outgoing import Outgoing, outgoing
+from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
 from producers.publish import Publisher, Sent
 
@@ -68,9 +69,12 @@ def retry(
 
     def prepare(letter: Letter) -> Outgoing:
         clear = opened(letter, sealer)
-        return outgoing(unsealed(letter, sealer), clear, settings.kafka, sealer)
+        whole = unsealed(letter, sealer)
+        return outgoing(whole, clear, first_received(whole, clear, sealer, since), settings.kafka, sealer)
 
-    with ledger(settings) as pool, _publisher(settings, connect=not dry_run) as publisher:
+    with ledger(settings) as pool, _publisher(settings, sealer, connect=not dry_run) as publisher:
+        with transaction(pool) as cursor:
+            since = signed_since(cursor)
         sending = _Sending(Action.RETRY, prepare, publisher, again)
         for done, turn in _turns(names):
             sending.turn(pool, turn)
@@ -83,7 +87,7 @@ def send_edited(settings: Settings, name: Name, prepare: Prepare, *, again: bool
 
     It is left alone if somebody else acted meanwhile, unless `again`. Raises NotPublishedError.
     """
-    with ledger(settings) as pool, Publisher(settings.kafka) as publisher:
+    with ledger(settings) as pool, Publisher(settings.kafka, Sealer(settings.seal).edge) as publisher:
         sending = _Sending(Action.EDIT, prepare, publisher, again)
         sending.turn(pool, [name])
     return sending.report
@@ -173,8 +177,10 @@ def actor() -> str:
         return f"uid {os.getuid()}"
 
 
-def _publisher(settings: Settings, *, connect: bool) -> AbstractContextManager[Publisher | None]:
-    return Publisher(settings.kafka) if connect else nullcontext()
+def _publisher(
+    settings: Settings, sealer: Sealer, *, connect: bool
+) -> AbstractContextManager[Publisher | None]:
+    return Publisher(settings.kafka, sealer.edge) if connect else nullcontext()
 
 
 def _turns(names: Sequence[Name]) -> Iterator[tuple[int, Sequence[Name]]]:

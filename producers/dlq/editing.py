@@ -9,15 +9,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
 from pipeline.ledger import dead_letters
 from pipeline.ledger.dead_letters import Letter, Name, State
+from pipeline.ledger.engine import transaction
+from pipeline.ledger.received import signed_since
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.dlq.acting import Report, ledger, opened, send_edited, unsealed
-from producers.dlq.outgoing import Outgoing, outgoing
+from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError
 
 AskAgain = Callable[[str], bool]
@@ -29,13 +32,14 @@ def edit(settings: Settings, name: Name, ask_again: AskAgain, *, again: bool = F
 
     Raises DeadLetterError if nothing is to be sent: already done (unless `again`), unchanged, given up, no editor.
     """
-    letter, sealer = _letter(settings, name), Sealer(settings.seal)
+    (letter, since), sealer = _letter(settings, name), Sealer(settings.seal)
     if letter.line.state is not State.OPEN and not again:
         raise DeadLetterError(f"{name} is already {letter.line.state}: --again edits it once more")
     clear = opened(letter, sealer)
+    first = first_received(unsealed(letter, sealer), clear, sealer, since)
 
     def prepare(letter: Letter) -> Outgoing:
-        return outgoing(unsealed(letter, sealer), edited, settings.kafka, sealer)
+        return outgoing(unsealed(letter, sealer), edited, first, settings.kafka, sealer)
 
     with _draft(settings.stack.data_dir, clear) as file:
         while True:
@@ -48,9 +52,13 @@ def edit(settings: Settings, name: Name, ask_again: AskAgain, *, again: bool = F
     return send_edited(settings, name, prepare, again=again)
 
 
-def _letter(settings: Settings, name: Name) -> Letter:
-    with ledger(settings) as pool, pool.connect() as connection:
-        return dead_letters.whole(connection, [name])[0]
+def _letter(settings: Settings, name: Name) -> tuple[Letter, datetime]:
+    """The letter, and since when records are signed."""
+    with ledger(settings) as pool:
+        with pool.connect() as connection:
+            letter = dead_letters.whole(connection, [name])[0]
+        with transaction(pool) as cursor:
+            return letter, signed_since(cursor)
 
 
 def _edited(file: Path, before: bytes) -> bytes:

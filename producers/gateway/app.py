@@ -13,11 +13,13 @@ from pipeline.clock import utc_now
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.devices.registry import Registry
+from producers.devices.tickets import LASTS
 from producers.gateway import description, events, health, problems, reviews
 from producers.gateway.outside import Outside
 from producers.gateway.running import Running
 from producers.gateway.way_in import WayIn
 from producers.qr import routes as qr
+from producers.screen import enrolling
 from producers.screen import routes as screen
 from producers.spool.spool import Spool
 
@@ -26,6 +28,7 @@ WAYS: list[Callable[[WayIn], list[BaseRoute]]] = [
     reviews.routes,
     health.routes,
     qr.routes,
+    enrolling.routes,
     screen.routes,
 ]
 """Each way in has its routes; all of them are `guard.Guarded`."""
@@ -64,7 +67,7 @@ def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starl
         gateway.spool_dir,
         max_bytes=gateway.spool_bytes,
         keep_sent=timedelta(hours=gateway.keep_sent_hours),
-        keep_nonces=timedelta(seconds=2 * gateway.clock_skew_seconds),
+        keep_nonces=max(timedelta(seconds=2 * gateway.clock_skew_seconds), LASTS),
         clock=clock,
     )
     way_in = WayIn(settings, spool, Registry(settings, sealer, gateway.spool_dir, clock), clock)
@@ -74,7 +77,7 @@ def create(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starl
         events.Events(way_in),
         routes=[*ways, *description.routes(way_in, ways)],
         exception_handlers={HTTPException: problems.answer},
-        lifespan=Running(settings, spool, way_in.devices, way_in.beside).lifespan,
+        lifespan=Running(settings, way_in).lifespan,
     )
     app.router.redirect_slashes = False
     app.state.way_in = way_in

@@ -1,4 +1,4 @@
-"""What a system asks of the gateway in a JSON object of ours: its texts cleaned as the contract's are, then checked."""
+"""What a system asks of the gateway in a JSON object of ours: its texts checked and cleaned as the contract's are."""
 
 from typing import Any, TypeVar
 
@@ -7,17 +7,19 @@ import msgspec
 from schemas.events import Reason
 from schemas.reading import Invalid, clean_text, explain
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 def asked(body: bytes, kind: type[T]) -> T:
-    """What stands in these bytes; fields that we do not know are left out. Raises Invalid. Pure.
+    """What stands in these bytes; fields that we do not know are left out. Raises Invalid. Deterministic.
 
-    Cleaned first: what is asked about a case must name it as the case's records and reviews do, which are cleaned too.
+    Cleaned, for what is asked about a case must name it as the case's records and reviews do, which are cleaned too; its
+    lengths are checked before and after (`contract.md`).
     """
     try:
-        said = msgspec.json.decode(body, type=dict[str, Any])
-        cleaned = {name: clean_text(one) if isinstance(one, str) else one for name, one in said.items()}
+        said = msgspec.convert(msgspec.json.decode(body, type=dict[str, Any]), kind)
+        fields = msgspec.structs.asdict(said).items()
+        cleaned = {name: clean_text(one) if isinstance(one, str) else one for name, one in fields}
         return msgspec.convert(cleaned, kind)
     except msgspec.ValidationError as error:
         raise explain(error) from None

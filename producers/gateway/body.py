@@ -1,4 +1,4 @@
-"""Reading a request's body: so many bytes at most, within so many seconds."""
+"""Reading what a request says, in its query and its body: so many bytes at most, within so many seconds."""
 
 from starlette.types import Message, Receive, Scope
 
@@ -7,6 +7,8 @@ from producers.gateway.patience import Patience
 
 SECONDS = 10.0
 """For the whole body: 64 KiB in it are 7 kB/s, a bad telephone line."""
+MOST_QUERY = 2048
+"""Bytes of a query. Ours have a hundred; taking a long one apart holds up everybody else."""
 CLOSE = {"Connection": "close"}
 """What is left of the body is not read."""
 
@@ -16,7 +18,9 @@ class Gone(Exception):
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int, patience: Patience) -> bytes:
-    """The whole body. Raises NotSupported for one that is too large or too slow, Gone."""
+    """The whole body. Raises NotSupported if it is too large or too slow, or the query too long; Gone."""
+    if len(scope["query_string"]) > MOST_QUERY:
+        raise NotSupported(414, "query_too_long", "The query is too long", f"at most {MOST_QUERY} bytes")
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             raise _too_large(limit)

@@ -10,13 +10,15 @@ import msgspec
 
 from producers.gateway.errors import NotSupported
 from schemas.events import CE_TYPE_PREFIX, CaseEvent, Reason, ReviewEvent
-from schemas.reading import Invalid, any_json
+from schemas.reading import MAX_BYTES, Invalid, any_json, not_json
 from schemas.topics import Stream
 
 BINARY = "application/json"
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 MAX_EVENTS = 500
+MAX_ENVELOPE = 2 * MAX_BYTES
+"""Bytes of one event with its attributes: the largest event fits in, also in base64."""
 _NAMES = ("specversion", "id", "source", "type")
 TYPES: dict[str, type[ReviewEvent] | type[CaseEvent]] = {
     CE_TYPE_PREFIX + Stream.REVIEW: ReviewEvent,
@@ -46,7 +48,15 @@ class Envelope(msgspec.Struct):
 
 
 _envelope = msgspec.json.Decoder(Envelope).decode
-_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_Batch = msgspec.defstruct(
+    "_Batch",
+    [(f"event_{number}", msgspec.Raw, msgspec.Raw()) for number in range(MAX_EVENTS)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+"""A list would be read to its end before its length is looked at: half a million elements in 1 MiB."""
+_batch = msgspec.json.Decoder(_Batch).decode
+_TOO_MANY = "Expected `array` of at most length"
 
 
 def media_type(headers: Mapping[str, str]) -> str:
@@ -79,6 +89,10 @@ def binary(headers: Mapping[str, str], body: bytes) -> Told:
 
 def structured(body: bytes) -> Told:
     """An event in structured form. Raises Invalid."""
+    if len(body) > MAX_ENVELOPE:
+        raise Invalid(
+            Reason.TOO_LARGE, f"{len(body)} bytes with its attributes, at most {MAX_ENVELOPE} are allowed"
+        )
     try:
         envelope = _envelope(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -90,13 +104,16 @@ def structured(body: bytes) -> Told:
 def batch(body: bytes) -> list[bytes]:
     """The events of a batch, each in structured form. Raises Invalid, and NotSupported for too many."""
     try:
-        events = [bytes(event) for event in _batch(body)]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return [bytes(event) for event in msgspec.structs.astuple(_batch(body)) if bytes(event)]
+    except msgspec.ValidationError as error:
+        if str(error).startswith(_TOO_MANY):
+            raise NotSupported(
+                413, "too_many_events", "Too many events", f"at most {MAX_EVENTS} in a batch"
+            ) from None
         any_json(body)
         raise Invalid(Reason.WRONG_TYPE, "the value is JSON, but no array") from None
-    if len(events) > MAX_EVENTS:
-        raise NotSupported(413, "too_many_events", "Too many events", f"at most {MAX_EVENTS} in a batch")
-    return events
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise not_json() from None
 
 
 def _kind(

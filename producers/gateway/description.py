@@ -54,6 +54,7 @@ _WORDS = {
     408: "the body did not come in time",
     409: "it was taken before",
     413: "the body is too large",
+    414: "the query is too long",
     415: "the body is of a form that is not read here",
     422: "the event breaks the contract",
     429: "too many requests",
@@ -132,7 +133,7 @@ def _in_path(route: Declared) -> list[dict[str, Any]]:
 
 
 def _responses(says: Operation, rules: Rules, refs: Refs) -> dict[str, Any]:
-    limited = {"headers": _LIMITED} if rules.rate is not Rate.NONE else {}
+    limited = {"headers": _LIMITED} if rules.rate not in {Rate.NONE, Rate.DEVICE} else {}
     taken = {
         str(status): {"description": _WORDS[status], "content": {says.media: _body(body, refs)}} | limited
         for status, body in says.gives.items()

@@ -1,5 +1,6 @@
 """POST /v1/events: CloudEvents 1.0 from devices that sign. A single event, or a batch of which each is answered on its own."""
 
+from functools import partial
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -26,8 +27,8 @@ from producers.gateway.cloudevents import (
 from producers.gateway.guard import BODY, Auth, Declared, Rate, Rules
 from producers.gateway.operation import JSON, REF, Body, Operation, header
 from producers.gateway.outside import ROUTE
-from producers.gateway.signed import target_of
 from producers.gateway.speaking import speak
+from producers.gateway.turns import Turns
 from producers.gateway.way_in import Accepted, WayIn
 from producers.spool.errors import SpoolError
 from producers.spool.record import Appended, Record
@@ -78,14 +79,14 @@ SAYS = Operation(
 class EventsRoute(Declared):
     """The way of the many: it asks for its caller itself, with as little around it as can be."""
 
-    rules, says = Rules(Auth.SIGNED, Rate.NONE, BATCH_BODY), SAYS
+    rules, says = Rules(Auth.SIGNED, Rate.DEVICE, BATCH_BODY), SAYS
 
 
 class Events:
     """The endpoint."""
 
     def __init__(self, way_in: WayIn) -> None:
-        self._way_in = way_in
+        self._way_in, self._turns = way_in, Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -104,7 +105,7 @@ class Events:
         form = media_type(headers)
         limit = BATCH_BODY if form == BATCH else BODY
         body = await read_body(scope, receive, limit, self._way_in.patience)
-        device, nonce = self._way_in.device_of(headers, scope["method"], target_of(scope), body)
+        device, nonce = self._way_in.device_of(headers, scope, body)
         if form == BATCH:
             return await self._take_all(device, nonce, batch(body))
         told = binary(headers, body) if form == BINARY else structured(body)
@@ -122,7 +123,8 @@ class Events:
 
     async def _take_all(self, device: Device, nonce: str, events: list[bytes]) -> Answer:
         """1. Read each. 2. Take those that are events, in one commit. 3. Answer each."""
-        read = [self._record(device, event) for event in events]
+        self._way_in.rates.charge(device, max(0, len(events) - 1))
+        read = await self._turns.each(partial(self._record, device), events)
         records = [record for record in read if isinstance(record, Record)]
         told = iter(await self._way_in.take_all(records, nonce))
         results = [_answered(one, next(told)) if isinstance(one, Record) else one for one in read]

@@ -41,12 +41,22 @@ class Limiter:
         self._clock = clock
         self._windows = MovingWindowRateLimiter(Windows(clock=clock))
         self._address = RateLimitItemPerMinute(gateway.address_per_minute, namespace="address")
+        self._page = RateLimitItemPerMinute(gateway.address_per_minute, namespace="page")
+        self._stranger = RateLimitItemPerMinute(gateway.address_per_minute, namespace="stranger")
         self._token = RateLimitItemPerMinute(gateway.token_per_minute, namespace="token")
         self._total = RateLimitItemPerMinute(gateway.token_total_per_minute, namespace="token-total")
 
     def address(self, address: str) -> Spent:
         """Count a call of this address. Raises RateLimited."""
         return self._spend("address", self._address, caller_of(address))
+
+    def page(self, address: str) -> Spent:
+        """Count a page that this address may see as often, whatever else it calls. Raises RateLimited."""
+        return self._spend("page", self._page, caller_of(address))
+
+    def stranger(self, address: str) -> Spent:
+        """Count a request of this address that no known device has signed. Raises RateLimited."""
+        return self._spend("stranger", self._stranger, caller_of(address))
 
     def token(self, token_id: str, address: str) -> tuple[Spent, Spent]:
         """Count a submit with this token: for this address, and for all together. Raises RateLimited.

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from pipeline import metrics
 from pipeline.signing import NotSigned
 from producers.gateway.errors import Forbidden, NotSupported, RateLimited, Refused, Unauthorized
+from producers.gateway.ledger import LedgerAway
 from producers.spool.errors import (
     RETRY_AFTER_SECONDS,
     AlreadyUsed,
@@ -66,7 +67,7 @@ class Problem(msgspec.Struct):
         return Response(_encode(self.document()), self.status, dict(self.headers), MEDIA_TYPE)
 
 
-EXPECTED = (Invalid, NotSigned, Refused, TokenBad, TokenExpired, SpoolError, HTTPException)
+EXPECTED = (Invalid, NotSigned, Refused, TokenBad, TokenExpired, SpoolError, LedgerAway, HTTPException)
 """What a request may meet. Anything else is a defect of ours."""
 
 
@@ -152,6 +153,16 @@ def _(_: SpoolBroken) -> Problem:
         503,
         "broken",
         "The gateway cannot store anything; send the same again later",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+@of.register
+def _(_: LedgerAway) -> Problem:
+    return Problem(
+        503,
+        "ledger_away",
+        "The ledger does not answer just now; what was accepted is not lost. Ask again later",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 

@@ -9,6 +9,7 @@ from pipeline.signing import NotSigned
 from producers.gateway import problems
 from producers.gateway.errors import Forbidden, NotSupported, RateLimited, Unauthorized
 from producers.gateway.guard import Auth, Rate, Rules
+from producers.gateway.ledger import LedgerAway
 from producers.gateway.operation import Operation
 from producers.spool.errors import AlreadyUsed, NonceUsed, SpoolFull
 from producers.tokens import TokenBad, TokenExpired
@@ -21,13 +22,14 @@ _ANYBODY: dict[int, list[Exception]] = {
     406: [NotSupported(406, "not_acceptable", "Not Acceptable", "what is given here is application/json")],
     408: [NotSupported(408, "too_slow", "The body did not come in time", "at most 10 s")],
     413: [NotSupported(413, "too_large", "The body is too large", "at most 65536 bytes are allowed")],
+    414: [NotSupported(414, "query_too_long", "The query is too long", "at most 2048 bytes")],
     415: [
         NotSupported(415, "unsupported_media_type", "Unsupported Media Type", "application/json, in UTF-8")
     ],
     422: [Invalid(Reason.OUT_OF_RANGE, "satisfaction: expected `int` <= 5")],
     429: [RateLimited({})],
     500: [RuntimeError()],
-    503: [SpoolFull("")],
+    503: [SpoolFull(""), LedgerAway()],
 }
 _SIGNED: dict[int, list[Exception]] = {
     401: [
@@ -48,7 +50,7 @@ def refusals(says: Operation, rules: Rules) -> dict[int, dict[str, Any]]:
 
 
 def _statuses(says: Operation, rules: Rules) -> Iterator[int]:
-    yield from (406, 408, 413, 500)
+    yield from (406, 408, 413, 414, 500)
     yield from says.refuses
     if rules.auth in {Auth.SIGNED, Auth.TOKEN}:
         yield 401

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -19,7 +18,7 @@ from producers.gateway.way_in import Accepted, WayIn
 from producers.tokens import CaseToken, Claims
 from schemas.events import EventId, Reason, ReviewEvent
 from schemas.jsonschema import generate
-from schemas.reading import Invalid, any_json, clean_text
+from schemas.reading import MOST_ID, Invalid, any_json, clean_text
 from schemas.topics import Stream
 
 PATH = "/v1/reviews"
@@ -55,7 +54,7 @@ SUBMITTING = Operation(
 FINDING = Operation(
     "Whether a review was received, and how far it has come; one that is in the ledger is found for ever",
     gives={200: Body(Seen, examples.SEEN)},
-    refuses=(404,),
+    refuses=(404, 503),
 )
 
 
@@ -64,20 +63,21 @@ class Reviews:
 
     def __init__(self, way_in: WayIn) -> None:
         self._way_in = way_in
-        self._received = Received(way_in.spool, way_in.settings)
+        self._received = Received(way_in.spool, way_in.ledger)
 
     async def submit(self, request: Request) -> Response:
         """Take a citizen's review; of its fields only those that we ask for. Raises Invalid, AlreadyUsed, SpoolFull."""
         claims: Claims = request.state.claims
         event = self._way_in.read(ReviewEvent, _review(await request.body(), claims))
         _uuid(event.event_id)
-        taken = await self._way_in.take(event, SOURCE, once=once(claims, event.event.review_no))
+        only = once(claims, event.event.review_no)
+        taken = await self._way_in.take(event, SOURCE, once=only, sender=claims.sender(SOURCE))
         return answer(taken, 202)
 
     async def find(self, request: Request) -> Response:
-        """Where a review is: on the way, in the log, in the ledger. Raises NotSupported (404)."""
+        """Where a review is: on the way, in the log, in the ledger. Raises NotSupported (404), LedgerAway."""
         event_id = _asked_for(request.path_params["event_id"])
-        seen = await run_in_threadpool(self._received.find, event_id) if event_id else None
+        seen = await self._received.find(event_id) if event_id else None
         if seen is None:
             raise NotSupported(404, "unknown_review", "No review of this id is known")
         return answer(seen)
@@ -104,7 +104,9 @@ def _review(body: bytes, claims: Claims) -> bytes:
 
 
 def _asked_for(said: str) -> str:
-    """The event's id as the contract cleans it; empty for what no event is called: neither disk nor database is asked then."""
+    """The event's id as the contract cleans it; "" if it cannot be one: the look-up is skipped."""
+    if len(said) > MOST_ID:
+        return ""
     try:
         return msgspec.convert(clean_text(said), EventId)
     except msgspec.ValidationError:

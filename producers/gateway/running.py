@@ -1,18 +1,17 @@
 """What runs beside the requests of a served gateway: devices are refreshed, the spool is forwarded, the heart beats."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.ledger.pulse import Pulse
+from pipeline.sealing import Sealer
 from pipeline.settings import Settings
-from producers.devices.registry import Registry
-from producers.gateway.way_in import Beside
+from producers.gateway.way_in import WayIn
 from producers.spool.forwarder import Forwarder
 from producers.spool.kafka_sink import KafkaSink
-from producers.spool.spool import Spool
 
 STOP_SECONDS = 0.5
 """For the records that are on their way to Kafka just now; what is not acknowledged by then is sent again at the next start."""
@@ -21,11 +20,10 @@ STOP_SECONDS = 0.5
 class Running:
     """Starts and stops it all, in order. `forwarder` says how the last attempt went."""
 
-    def __init__(
-        self, settings: Settings, spool: Spool, devices: Registry, beside: Sequence[Beside] = ()
-    ) -> None:
-        self._spool, self._devices, self._beside = spool, devices, beside
-        self.forwarder = Forwarder(spool, KafkaSink(settings.kafka))
+    def __init__(self, settings: Settings, way_in: WayIn) -> None:
+        self._spool, self._devices, self._beside = way_in.spool, way_in.devices, way_in.beside
+        self._ledger = way_in.ledger
+        self.forwarder = Forwarder(way_in.spool, KafkaSink(settings.kafka, Sealer(settings.seal).edge))
         self._pulse = Pulse(settings, "gateway")
 
     @asynccontextmanager
@@ -53,3 +51,4 @@ class Running:
         self._spool.close()
         self._pulse.stop()
         self._devices.stop()
+        self._ledger.stop()

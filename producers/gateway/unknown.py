@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterable
 from itertools import product
 from typing import Any
-from unicodedata import normalize
 
 import msgspec
 
 from producers.placeholders import ClaimedReview
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
+from schemas.normalizing import nfkc
 from schemas.reading import Invalid
 
 _WHOSE = ("", "user_", "citizen_", "applicant_", "reviewer_", "contact_", "link_", "linkman_")
@@ -35,13 +35,17 @@ _NAMED = {
     kind: frozenset(kind.__struct_encode_fields__) | PERSONAL
     for kind in (CaseEvent, ReviewEvent, ClaimedReview)
 }
+MOST_NAME = 256
+"""Characters of a field's name. How a longer one is spelt takes too long to find out, so it might name an identity."""
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def _spelt(name: str) -> str:
     """`Reviewer`, `received-at` and `idNumber` as the contract's names would be spelt the same way."""
-    return "".join(filter(str.isalnum, normalize("NFKC", name).casefold()))
+    if len(name) > MOST_NAME:
+        raise Invalid(Reason.OUT_OF_RANGE, f"the name of a field has more than {MOST_NAME} characters")
+    return "".join(filter(str.isalnum, nfkc(name).casefold()))
 
 
 _SPELT = {kind: frozenset(map(_spelt, names)) for kind, names in _NAMED.items()}
@@ -63,7 +67,8 @@ def with_unknown(value: bytes, kind: type[CaseEvent] | type[ReviewEvent], sent: 
 
     A name of the contract stays out in every spelling: nothing that was checked or sealed comes back beside itself. So does,
     at any depth, what is called as an identity is.
-    `sent`: the JSON object that `value` was read from. Raises Invalid if it is not UTF-8, or nested too deep. Pure.
+    `sent`: the JSON object that `value` was read from. Raises Invalid if it is not UTF-8, is nested too deep, or has a field with too
+    long a name. Deterministic.
     """
     try:
         fields = _fields(sent)

@@ -8,26 +8,33 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 import msgspec
+from starlette.types import Scope
 
 from pipeline import metrics
 from pipeline.clock import utc_now
+from pipeline.runtime.hosts import Hosts
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
+from pipeline.signing import NotSigned
 from producers.devices.device import Device
 from producers.devices.registry import Registry
-from producers.gateway.address import Proxies
+from producers.devices.tickets import Tickets
+from producers.gateway.address import Proxies, peer_of
 from producers.gateway.body import SECONDS
+from producers.gateway.device_rates import DeviceRates
+from producers.gateway.errors import Unauthorized
 from producers.gateway.landing import Landing
+from producers.gateway.ledger import Ledger
 from producers.gateway.limiter import Limiter
 from producers.gateway.patience import Patience
-from producers.gateway.signed import device_of
+from producers.gateway.signed import device_of, target_of
 from producers.gateway.unknown import with_unknown
 from producers.spool.judging import Answer
 from producers.spool.record import Appended, Record
 from producers.spool.spool import Spool
 from producers.tokens import Tokens
 from schemas.cloudevents import SENT_DIGEST, cloud_headers, key_of
-from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
+from schemas.events import MOST_DEVICE_SEQ, CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, Invalid, Received, read
 from schemas.topics import Stream
 
@@ -61,21 +68,34 @@ class WayIn:
         self.settings, self.spool, self.devices, self.clock = settings, spool, devices, clock
         self.sealer = Sealer(settings.seal)
         self.tokens = Tokens(settings.seal, clock)
+        self.tickets = Tickets(self.sealer, clock)
         self.limiter = Limiter(settings.gateway)
+        self.rates = DeviceRates(settings.gateway.device_per_minute)
         self.proxies = Proxies(settings.gateway.trusted_proxies)
+        self.hosts = Hosts([*settings.web.host_names, *settings.gateway.names])
         self.skew = settings.gateway.clock_skew_seconds
         self.patience = Patience(SECONDS)
+        self.ledger = Ledger(settings.database)
         self._landing: Landing | None = None
         self.beside: list[Beside] = []
         self.lasting: list[Callable[[], None]] = []
         """How to end the answers that last for minutes; called in the event loop, when the gateway is told to stop."""
 
-    def device_of(
-        self, headers: Mapping[str, str], method: str, target: str, body: bytes
-    ) -> tuple[Device, str]:
-        """The device that signed this request now, and its nonce. Raises NotSigned, Unauthorized."""
+    def device_of(self, headers: Mapping[str, str], scope: Scope, body: bytes) -> tuple[Device, str]:
+        """The device that signed this request now, and its nonce. Raises NotSigned, Unauthorized, RateLimited.
+
+        Only what a device has signed counts for it; all else counts for the address from which it came.
+        """
         at = self.clock().timestamp()
-        return device_of(self.devices, self.skew, headers, method, target, body, at)
+        try:
+            device, nonce = device_of(
+                self.devices, self.skew, headers, scope["method"], target_of(scope), body, at
+            )
+        except (NotSigned, Unauthorized):
+            self.limiter.stranger(self.proxies.caller(*peer_of(scope)))
+            raise
+        self.rates.spend(device)
+        return device, nonce
 
     async def accept(
         self,
@@ -85,14 +105,15 @@ class WayIn:
         sent: bytes | None = None,
         nonce: str = "",
         once: str = "",
+        sender: str = "",
     ) -> Accepted:
         """Check and take one event; it is on disk when this returns.
 
-        `source`: of the CloudEvent, e.g. `/qr`. `sent`: its JSON as a device sent it, for the device's chain and for what it
+        `source`: of the CloudEvent, e.g. `/qr`. `sender`: who is signed as having sent it, if that is not the source. `sent`: its JSON as a device sent it, for the device's chain and for what it
         says beyond the contract. `nonce`: of the signature. `once`: what admits one event only, e.g. `<token id>/1`.
         Raises Invalid; SpoolFull, NonceUsed, AlreadyUsed of the spool. `received_at` of the event is overwritten.
         """
-        return await self.take(self.read(type(event), _encode(event)), source, sent, nonce, once)
+        return await self.take(self.read(type(event), _encode(event)), source, sent, nonce, once, sender)
 
     def read(
         self, kind: type[ReviewEvent] | type[CaseEvent], value: bytes, ce_id: str | None = None
@@ -101,13 +122,21 @@ class WayIn:
         now = self.clock()
         received: Received[Any] = read(kind, value, now, ce_id, now.isoformat())
         received.event.received_at = now
+        if (getattr(received.event, "device_seq", None) or 0) > MOST_DEVICE_SEQ:
+            raise Invalid(Reason.OUT_OF_RANGE, f"device_seq: expected `int` <= {MOST_DEVICE_SEQ}")
         return received
 
     async def take(
-        self, received: Received[Any], source: str, sent: bytes | None = None, nonce: str = "", once: str = ""
+        self,
+        received: Received[Any],
+        source: str,
+        sent: bytes | None = None,
+        nonce: str = "",
+        once: str = "",
+        sender: str = "",
     ) -> Accepted:
         """Take an event that `read` gave. Returns and raises as `accept`."""
-        record = self.record(received, source, sent)
+        record = self.record(received, source, sent, sender)
         reply = self._land().reply()
         began = time.perf_counter()
         self.spool.append_for(reply, record, nonce, once)
@@ -129,8 +158,10 @@ class WayIn:
             self._landing = Landing(loop)
         return self._landing
 
-    def record(self, received: Received[Any], source: str, sent: bytes | None = None) -> Record:
-        """The record of an event, as the log will have it. Raises Invalid.
+    def record(
+        self, received: Received[Any], source: str, sent: bytes | None = None, sender: str = ""
+    ) -> Record:
+        """The record of an event, as the log will have it, signed. Raises Invalid.
 
         Fields that the contract does not know are kept of what a device sent, and count for nothing: the same event with
         others is the same event.
@@ -150,6 +181,10 @@ class WayIn:
         )
         if sent is not None and isinstance(event, ReviewEvent) and event.device_seq is not None:
             headers.append((SENT_DIGEST, sha256(sent).hexdigest().encode()))
+        topic = self.settings.kafka.topic(stream)
+        headers.append(
+            self.sealer.edge.sign(topic, received.event_id, event.received_at, sender or source, value)
+        )
         return Record(received.event_id, received.digest, stream.value, key.encode(), headers, value)
 
     def _seal_reviewer(self, event: ReviewEvent, event_id: str) -> None:

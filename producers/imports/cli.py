@@ -44,10 +44,11 @@ def _file(kind: RowKind, file: Path, source: str, shift: str | None, *, dry_run:
     from producers.imports.cases import import_cases
     from producers.imports.shift import parse
     from producers.progress import bar
+    from producers.sheets.names import printable
 
     moved = parse(shift)
     try:
-        with bar(file.name) as progress:
+        with bar(printable(file.name)) as progress:
             report = import_cases(
                 load(), source, file, shift=moved, dry_run=dry_run, again=again, progress=progress, kind=kind
             )
@@ -78,6 +79,7 @@ def watch(
 ) -> None:
     """Import every file that is put into a folder, until told to stop: to done/, or to refused/ with what is wrong with it."""
     from pipeline.log import client_options
+    from pipeline.sealing import Sealer
     from pipeline.settings import load
     from producers.imports.alone import alone
     from producers.imports.known import load as mapping
@@ -86,7 +88,10 @@ def watch(
 
     settings = load()
     if not dry_run:
-        client_options(settings.kafka)  # a log that no setting names is said now, not at the first file
+        client_options(
+            settings.kafka
+        )  # a log or a key that no setting names is said now, not at the first file
+        Sealer(settings.seal)
     watching = Watch(folder, importer(settings, mapping(source), source), rest, dry_run=dry_run)
 
     def look() -> None:
@@ -144,9 +149,11 @@ def _tell(polled: "Polled") -> None:
 
 def _end(report: "Report") -> None:
     """Exit 1 if some rows could not be taken."""
+    from producers.sheets.names import escaped
+
     if report.errors:
         typer.echo(
-            f"hcp: {report.counts.unmapped:,} rows could not be taken; what is wrong with each: {report.errors}",
+            f"hcp: {report.counts.unmapped:,} rows could not be taken; what is wrong with each: {escaped(str(report.errors))}",
             err=True,
         )
         raise typer.Exit(1)

@@ -77,15 +77,20 @@ class Intake:
         self._received_at, self._shift, self._ahead = received_at, shift, ahead
         self._seen: set[str] = set()
 
+    def refuse(self, number: int, column: str, message: str, row: dict[str, str]) -> None:
+        """A row that is no event, and why."""
+        self.counts.rows += 1
+        self.counts.unmapped += 1
+        self._lists.refused.add(number, column, message, row)
+
     def take(self, number: int, row: dict[str, str], ordinal: int) -> Event | None:
         """The event to publish; None if there is nothing to send. `number`: the row's line in the sheet."""
-        self.counts.rows += 1
         try:
             event = self._mapping.read(row, ordinal, self._received_at, self._shift, self._ahead.shared)
         except Unmapped as unmapped:
-            self.counts.unmapped += 1
-            self._lists.refused.add(number, unmapped.column, unmapped.message, row)
+            self.refuse(number, unmapped.column, unmapped.message, row)
             return None
+        self.counts.rows += 1
         if str(event.event_id) in self._seen:
             self.counts.repeated += 1
             self._lists.remarks.add(number, "", _AGAIN, row)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from producers.imports.rows import SURPLUS
+from producers.sheets.rows import SURPLUS
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _HEAD = ("行号", "列", "问题")

@@ -14,11 +14,12 @@ from producers.imports.field import Source, Strict
 from producers.imports.kinds import IDENTITY, TIMES, WHOLE, WORDS, Event, Kind, RowKind, typed
 from producers.imports.promise import Promise
 from producers.imports.refusal import EMPTY, refusal
-from producers.imports.rows import SURPLUS
 from producers.placeholders import is_placeholder, placeholders_of, standalone
+from producers.sheets.names import several
+from producers.sheets.rows import SURPLUS
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id, own_case_no
-from schemas.reading import Invalid, clean_text, read
+from schemas.reading import MOST_ID, Invalid, clean_text, read
 
 UNMOVED = timedelta()
 CLAIM = 64
@@ -65,6 +66,11 @@ class Mapping(Strict):
         return self._columns_of(self.rows.kind.fields)
 
     @cached_property
+    def wanted(self) -> tuple[str, ...]:
+        """Every column that a row must have: those of the fields, and of the promise."""
+        return *self.columns, *(self.promise.columns if self.promise else ())
+
+    @cached_property
     def personal(self) -> tuple[str, ...]:
         """The columns with the reviewer's identity: never in a list, never in an id."""
         return self._columns_of(IDENTITY)
@@ -89,11 +95,10 @@ class Mapping(Strict):
     def check_columns(self, there: Iterable[str]) -> None:
         """Raises CannotImportError if there are not all columns that are read."""
         present = set(there)
-        wanted = [*self.columns, *(self.promise.columns if self.promise else ())]
-        if lacking := [column for column in wanted if column not in present]:
+        if lacking := [column for column in self.wanted if column not in present]:
             raise CannotImportError(
                 f"there is no column {', '.join(lacking)}, and the mapping {self.name} reads it; the first row names: "
-                f"{', '.join(name for name in there if name)} (第一行必须是表头，并且要有这些列)"
+                f"{several([name for name in there if name])} (第一行必须是表头，并且要有这些列)"
             )
 
     def numbered(self, rows: Iterable[tuple[int, Cells]]) -> Iterator[tuple[int, Cells, int]]:
@@ -147,7 +152,9 @@ class Mapping(Strict):
         return time
 
     def case_no(self, row: Cells) -> str:
-        """The row's case number; empty if it has none that can be read: then the row will be refused, or needs none."""
+        """The row's case number; empty if it has none that can be read, or one that is longer than any number: then the row
+        will be refused, or needs none.
+        """
         return self._text("case_no", row)
 
     def key(self, row: Cells, ordinal: int) -> tuple[str, ...]:
@@ -176,9 +183,10 @@ class Mapping(Strict):
 
     def _text(self, name: str, row: Cells, ordinal: int = 1) -> str:
         try:
-            return str(self.fields[name].read(row, ordinal) or "") if name in self.fields else ""
+            text = str(self.fields[name].read(row, ordinal) or "") if name in self.fields else ""
         except Unmapped:
             return ""
+        return text if len(text) <= MOST_ID else ""
 
     def _part(self, body: dict[str, Any], about: list[Any]) -> None:
         """A case gets a number of its own, by its row; a review is then one without a case."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from producers.imports.inspecting import Summary
 from producers.imports.intake import Counts
 from producers.imports.shift import said
+from producers.sheets.names import escaped
 
 
 class Report(NamedTuple):
@@ -41,7 +42,11 @@ class Report(NamedTuple):
                 if shared
                 else []
             ),
-            *([f"rows with something to mend (需更正): {self.remarks}"] if self.remarks else []),
+            *(
+                [f"rows with something to mend (需更正): {escaped(str(self.remarks))}"]
+                if self.remarks
+                else []
+            ),
             f"times: {said(self.shift)}",
         ]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from pipeline.settings import Kafka
+from pipeline.settings import Settings
 
 
 class Sink(Protocol):
@@ -17,5 +17,5 @@ class Sink(Protocol):
         """Wait until all are safe."""
 
 
-Connect = Callable[[Kafka], AbstractContextManager[Sink]]
+Connect = Callable[[Settings], AbstractContextManager[Sink]]
 """Opens the sink; leaving it waits for what is under way."""

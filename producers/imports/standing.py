@@ -1,6 +1,5 @@
 """How far the import of one file has come: what an interrupted import goes on from."""
 
-import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,8 +23,6 @@ class Standing(Struct):
         return timedelta(seconds=self.shift_seconds)
 
 
-def place(folder: Path, source: str, path: Path) -> Path:
-    """Where the standing of this very content lies, whatever its file is called. Reads the file (blocks)."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+def place(folder: Path, source: str, digest: str) -> Path:
+    """Where the standing of this very content lies, whatever its file is called. `digest`: its SHA-256, in hex."""
     return folder / f"{source}-{digest[:16]}.json"

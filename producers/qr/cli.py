@@ -78,7 +78,7 @@ def _demand_own_number(settings: "Settings", number: str) -> None:
 
 @app.command()
 def sheet(
-    windows: Annotated[Path, typer.Argument(help="CSV in UTF-8: window_code,name and perhaps dept_code.")],
+    windows: Annotated[Path, typer.Argument(help="CSV or XLSX: window_code,name and perhaps dept_code.")],
     hall: Annotated[str, typer.Option(help="The hall's code.")],
     name: Name,
     out: Annotated[Path, typer.Option(help="The page to print, .html.")] = Path("sheet.html"),

@@ -1,21 +1,19 @@
 """How a review is followed up: from the spool, which has the newest, and from the ledger, which has them all and their tickets."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
-from pipeline.ledger.engine import engine
 from pipeline.ledger.receipts import Standing, received_at, ticket_of
-from pipeline.settings import Settings
+from producers.gateway.ledger import Ledger, LedgerAway
 from producers.pages.words import department, moment
 from producers.spool.spool import Spool
 from schemas.tickets import CLOSED, State
-
-QUERY_LIMIT = "2s"
 
 
 class Progress(NamedTuple):
@@ -27,7 +25,7 @@ class Progress(NamedTuple):
     is_known: bool = True
 
 
-STATES = {
+STATES: dict[str, tuple[str, str]] = {
     State.NEW: ("已转交承办部门", "承办部门将签收您的评价，并核实情况。"),
     State.VERIFYING: ("正在核实", "承办部门正在核实您反映的情况。"),
     State.APPEALING: ("正在复核", "承办部门对这条评价有不同意见，县好差评监督办正在复核。"),
@@ -50,27 +48,22 @@ AWAY = Progress("暂时查不到", "查询服务正在恢复，您的评价没�
 
 
 class Following:
-    """Asks spool and ledger. Connects on the first question."""
+    """Asks spool and ledger."""
 
-    def __init__(self, settings: Settings, spool: Spool) -> None:
-        self._spool = spool
-        self._zone = ZoneInfo(settings.rules.time_zone)
-        self._ledger: Engine = engine(
-            settings.database, "receipts", default_transaction_read_only="on", statement_timeout=QUERY_LIMIT
-        )
+    def __init__(self, zone: ZoneInfo, spool: Spool, ledger: Ledger) -> None:
+        self._zone, self._spool, self._ledger = zone, spool, ledger
 
-    def progress(self, event_id: str) -> Progress:
-        """What became of this review. Blocks on the disk and on the database; never raises because that is away."""
-        found = self._spool.find(event_id)
+    async def progress(self, event_id: str) -> Progress:
+        """What became of this review. Takes two seconds at most; raises nothing because the ledger is away."""
+        found = await asyncio.to_thread(self._spool.find, event_id)
         since = found.received_at if found else None
         try:
-            with self._ledger.connect() as connection:
-                standing = ticket_of(connection, event_id)
-                since = since or received_at(connection, event_id)
-        except SQLAlchemyError:
+            standing, folded = await self._ledger.ask(partial(_in_ledger, event_id=event_id))
+        except LedgerAway:
             return self._received(since) if since else AWAY
         if standing:
             return self._standing(standing)
+        since = since or folded
         return self._received(since) if since else UNKNOWN
 
     def _received(self, at: datetime) -> Progress:
@@ -83,4 +76,12 @@ class Following:
         ]
         if standing.state not in CLOSED:
             facts.append(("整改期限", moment(standing.due_at, self._zone)))
-        return Progress(*STATES[State(standing.state)], [(name, value) for name, value in facts if value])
+        words = STATES.get(
+            standing.state, STATES[State.NEW]
+        )  # a state of a later version: it is with them, too
+        return Progress(*words, [(name, value) for name, value in facts if value])
+
+
+def _in_ledger(connection: Connection, event_id: str) -> tuple[Standing | None, datetime | None]:
+    """Its ticket, and since when the ledger has it."""
+    return ticket_of(connection, event_id), received_at(connection, event_id)

@@ -104,6 +104,7 @@ class Invitations:
             name=invitation.item_name,
             item_code=invitation.item_code,
             staff_id=invitation.staff_id,
+            issuer=device.source,
             **place,
         )
 
@@ -146,7 +147,7 @@ def routes(way_in: WayIn, outbox: Outbox | None) -> list[BaseRoute]:
             PATH,
             invitations.invite,
             auth=Auth.SIGNED,
-            rate=Rate.NONE,
+            rate=Rate.DEVICE,
             body=BODY,
             methods=["POST"],
             says=INVITING,

@@ -42,7 +42,7 @@ class Pages:
 
     def __init__(self, way_in: WayIn) -> None:
         self._way_in = way_in
-        self._following = Following(way_in.settings, way_in.spool)
+        self._following = Following(way_in.settings.rules.zone, way_in.spool, way_in.ledger)
         self._look = Look(HERE, [HERE / "static" / "form.css"], [HERE / "static" / "form.js"])
 
     async def form(self, request: Request) -> Response:
@@ -84,7 +84,7 @@ class Pages:
         number = request.query_params.get("number", "").strip()
         context: dict[str, Any] = {"number": number, "progress": None, "mistake": ""}
         if event_id := event_of(number):
-            progress = await asyncio.to_thread(self._following.progress, event_id)
+            progress = await self._following.progress(event_id)
             context |= {"number": number_of(event_id), "progress": progress}
         elif number:
             context["mistake"] = "请核对编号：共 12 位数字和字母"
@@ -100,11 +100,12 @@ class Pages:
         """Have it on disk. False if this form was sent before (a double click, a retry): it stays one review."""
         if await asyncio.to_thread(self._way_in.spool.find, typed.event_id):
             return False
-        event = review(typed, claims, self._way_in.clock())
+        event, source = review(typed, claims, self._way_in.clock()), f"/{claims.channel}"
         try:
             await self._way_in.accept(
                 event,
-                source=f"/{claims.channel}",
+                source=source,
+                sender=claims.sender(source),
                 nonce=f"/form/{typed.event_id}",
                 once=once(claims, typed.review_no),
             )

@@ -27,7 +27,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
             methods=["POST"],
             refuse=refuse,
         ),
-        Guarded(way_in, f"{form}/thanks", pages.thanks, auth=Auth.TOKEN, rate=Rate.NONE, refuse=refuse),
+        Guarded(way_in, f"{form}/thanks", pages.thanks, auth=Auth.TOKEN, rate=Rate.PAGE, refuse=refuse),
     ]
 
 

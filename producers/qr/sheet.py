@@ -1,6 +1,5 @@
 """The A4 sheet of a hall: a card for each window, to be printed, cut and put up."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,8 @@ from producers.pages.look import Look
 from producers.pages.words import day
 from producers.qr import making
 from producers.qr.codes import link, svg
+from producers.sheets.rows import rows
+from producers.sheets.sheet_file import opened
 from producers.tokens import Kind, Place, Tokens
 
 HERE = Path(__file__).parent
@@ -38,19 +39,19 @@ class Card(NamedTuple):
 
 
 def windows(path: Path) -> list[Place]:
-    """The windows of a CSV file (UTF-8; `window_code,name` and perhaps `dept_code`). Raises InputError with the row."""
+    """The windows of a sheet (CSV or XLSX; `window_code,name` and perhaps `dept_code`). Raises InputError with the row. Blocks."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as CSV in UTF-8 ({type(error).__name__})") from None
-    if not rows:
+        with opened(path) as file:
+            found = [_window(file.name, number, row) for number, row in rows(file)]
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there") from None
+    if not found:
         raise InputError(f"{path} has no windows: a header {','.join(COLUMNS)}, then a line for each")
-    return [_window(path, number, row) for number, row in enumerate(rows, start=2)]
+    return found
 
 
-def _window(path: Path, number: int, row: dict[str, str | None]) -> Place:
-    window_code, name, dept_code = ((row.get(column) or "").strip() for column in COLUMNS)
+def _window(path: str, number: int, row: dict[str, str]) -> Place:
+    window_code, name, dept_code = (row.get(column, "").strip() for column in COLUMNS)
     if not window_code or not name:
         raise InputError(f"{path}, row {number}: window_code and name are needed")
     if len(name) > MAX_NAME:

@@ -68,13 +68,13 @@ class Mailbox:
         """Whether there is nothing to take."""
         return self._calls.empty()
 
-    def close(self) -> None:
+    def wake(self) -> None:
         """Whoever waits for a call waits no longer."""
         if self.is_empty:
             self._calls.put_nowait(None)
 
     async def take(self, seconds: float) -> Call | None:
-        """The next call; None if there is none for so long, or the mailbox was closed."""
+        """The next call; None if there is none for so long, or it was woken."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._calls.get()
@@ -88,6 +88,8 @@ class Invitations:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.ended = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """In which they listen."""
         self._calls: dict[str, Call] = {}
         self._mailboxes: dict[str, list[Mailbox]] = {}
 
@@ -100,9 +102,17 @@ class Invitations:
     def end(self) -> None:
         """Whoever listens has heard everything."""
         self.ended = True
+        self._wake()
+
+    def look_again(self) -> None:
+        """From any thread: whoever listens is to look whether he still may. Does not block."""
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
         for mailboxes in self._mailboxes.values():
             for mailbox in mailboxes:
-                mailbox.close()
+                mailbox.wake()
 
     @contextmanager
     def listening(self, window: str, hall_code: str) -> Iterator[Mailbox]:

@@ -1,5 +1,6 @@
 """The terminal's routes: the page and its files, the calls of the window's system, and the stream in which they come."""
 
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
 
 from producers.devices.device import Device
+from producers.devices.registry import Registry
 from producers.gateway.answers import answer
 from producers.gateway.asking import asked
 from producers.gateway.claiming import demand_own_number
@@ -46,8 +48,8 @@ LISTENING = Operation(
 class Screen:
     """The endpoints."""
 
-    def __init__(self, invitations: Invitations) -> None:
-        self._invitations = invitations
+    def __init__(self, invitations: Invitations, devices: Registry) -> None:
+        self._invitations, self._devices = invitations, devices
         self._shell = Shell()
         self._look = Look(HERE, styles=[HERE / "static" / "screen.css"])
         self._worker = self._shell.worker(self._look.text(PAGE, CONTEXT).encode())
@@ -77,12 +79,11 @@ class Screen:
         return answer(Delivered(delivered))
 
     async def invitations(self, request: Request) -> Response:
-        """The calls to this window, for its terminal, as long as it listens."""
+        """The calls to this window, for its terminal, as long as it listens and is registered as it was."""
         window, device = request.path_params["window"], request.state.device
         _listens(device, window)
-        return StreamingResponse(
-            heard(device, window, self._invitations), headers=UNBUFFERED, media_type="text/event-stream"
-        )
+        calls = heard(device, window, self._invitations, partial(self._devices.has_still, device))
+        return StreamingResponse(calls, headers=UNBUFFERED, media_type="text/event-stream")
 
 
 def _listens(device: Device, window: str) -> None:
@@ -96,7 +97,8 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
     """Its routes."""
     invitations = Invitations()
     way_in.lasting.append(invitations.end)
-    screen = Screen(invitations)
+    way_in.devices.changed.append(invitations.look_again)
+    screen = Screen(invitations, way_in.devices)
     window = "/v1/terminals/{window}"
     return [
         Guarded(way_in, f"/terminal/{WORKER}", screen.worker, auth=Auth.PUBLIC, rate=Rate.NONE),
@@ -107,7 +109,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
             f"{window}/invitations",
             screen.invitations,
             auth=Auth.SIGNED,
-            rate=Rate.NONE,
+            rate=Rate.DEVICE,
             says=LISTENING,
         ),
         Guarded(
@@ -115,7 +117,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
             f"{window}/invite",
             screen.invite,
             auth=Auth.SIGNED,
-            rate=Rate.NONE,
+            rate=Rate.DEVICE,
             body=BODY,
             methods=["POST"],
             says=CALLING,

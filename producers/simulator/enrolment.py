@@ -13,7 +13,7 @@ from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.devices import stored
 from producers.devices.device import Device, Key
-from producers.devices.managing import SECRET_BYTES
+from producers.devices.managing import MOST_PER_MINUTE, SECRET_BYTES
 from producers.simulation.miniature import Miniature
 from producers.simulation.senders import senders
 from producers.spool.http_sink import Sender
@@ -40,7 +40,7 @@ def withdraw(settings: Settings, enrolled: Enrolled) -> None:
 
 def _add(register: Connection, sealer: Sealer, county: Miniature, device: Device) -> Sender:
     sender = Sender(f"{PREFIX}{county.name}-{device.device_id}", KEY_ID, secrets.token_bytes(SECRET_BYTES))
-    stored.insert_device(register, replace(device, device_id=sender.device_id))
+    stored.insert_device(register, replace(device, device_id=sender.device_id, per_minute=MOST_PER_MINUTE))
     key = Key(KEY_ID, sealer.seal(sender.secret, sender.device_id, KEY_ID))
     stored.insert_key(register, sender.device_id, key)
     return sender

@@ -22,12 +22,15 @@ def enrol(
     channel: Annotated[Channel, typer.Option(help="The one for which it is registered.")] = Channel.TERMINAL,
     folder: Folder = HOME,
 ) -> None:
-    """Take the link that `hcp device add` printed. It is asked for, or read from a pipe: a secret is no argument."""
-    from producers.terminal.enrolment import read_link
+    """Take the link that `hcp device add` printed: it works once, and for 15 minutes. It is asked for, or read from a pipe: a secret is no argument."""
+    from producers.terminal.enrolment import exchange, read_link
     from producers.terminal.terminal import enrol as take
+    from producers.terminal.terminal import may_be
 
     asked = typer.prompt("enrolment link", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
-    enrolment = read_link(asked, channel)
+    link = read_link(asked)
+    may_be(folder, link.device_id)
+    enrolment = exchange(link, channel)
     take(folder, enrolment)
     typer.echo(f"{enrolment.device_id} at window {enrolment.window_code}, gateway {enrolment.gateway}")
 
@@ -63,10 +66,8 @@ def run(folder: Folder = HOME, drain: Drain = DRAIN_SECONDS) -> None:
 
     At the end of the input it waits a while for what is not sent yet. It may be killed at any moment.
     """
-    from producers.gateway import logs
     from producers.terminal.terminal import answer, opened
 
-    logs.begin()
     with opened(folder) as terminal:
         for line in sys.stdin.buffer:
             if line.strip():

@@ -50,15 +50,20 @@ class Terminal(NamedTuple):
 
 
 def enrol(folder: Path, enrolment: Enrolment) -> None:
-    """Be this device from now on. Blocks. Raises StillWaitingError while reviews of another one wait here."""
+    """Be this device from now on. Blocks. Raises StillWaitingError as `may_be`."""
+    may_be(folder, enrolment.device_id)
+    keep(folder, enrolment)
+
+
+def may_be(folder: Path, device_id: str) -> None:
+    """Raises StillWaitingError while reviews of another device wait here. Blocks."""
     with suppress(NotEnrolledError):
         before = status(folder)
-        if before.waiting and before.device_id != enrolment.device_id:
+        if before.waiting and before.device_id != device_id:
             raise StillWaitingError(
                 f"reviews of {before.device_id} wait in {folder} ({before.waiting}): `hcp terminal run` sends them; "
                 "or use another --folder"
             )
-    keep(folder, enrolment)
 
 
 @contextmanager

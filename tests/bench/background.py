@@ -6,7 +6,8 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from pipeline.settings import Kafka
+from pipeline.edge import Edge
+from pipeline.settings import Settings
 from tests.bench.load import Load, Sent, hand_over, producer
 
 TICK_SECONDS = 0.01
@@ -18,8 +19,8 @@ _seeds = count(100)
 class Background:
     """Enter it to send `rate_wanted` events a second; `rate` tells what was really sent."""
 
-    def __init__(self, kafka: Kafka, rate_wanted: int) -> None:
-        self._kafka, self._wanted = kafka, rate_wanted
+    def __init__(self, settings: Settings, rate_wanted: int) -> None:
+        self._kafka, self._edge, self._wanted = settings.kafka, Edge(settings.seal), rate_wanted
         events = rate_wanted * AHEAD
         self._records: list[Sent] = list(islice(Load(events, next(_seeds)), events))
         self._stop, self._thread = Event(), Thread(target=self._run, daemon=True)
@@ -46,6 +47,6 @@ class Background:
         while not self._stop.wait(TICK_SECONDS):
             due = int((time.monotonic() - self._began) * self._wanted)
             for n in range(self._sent, due):
-                hand_over(out, self._kafka, self._records[n % len(self._records)])
+                hand_over(out, self._kafka, self._records[n % len(self._records)], self._edge)
             self._sent = max(due, self._sent)
         out.flush(30)

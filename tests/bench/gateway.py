@@ -116,7 +116,9 @@ def measure(stage: Stage) -> Iterator[Figure]:
         raise Wrong("wrk is not there: apt-get install wrk")
     seconds = QUICK_SECONDS if stage.quick else SECONDS
     with stage.system(stage.prefix()) as system:
-        key = Office(system.settings).add(Device("bench", "terminal", channels=("terminal",)))
+        key = Office(system.settings).add(
+            Device("bench", "terminal", channels=("terminal",), per_minute=MOST_A_SECOND * 60)
+        )
         gateway = GatewayProcess(system.settings, system.folder)
         gateway.start()
         try:

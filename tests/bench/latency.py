@@ -39,7 +39,7 @@ class Probes:
     """Bad reviews on their way. `latencies` in ms, of those whose ticket has been seen."""
 
     def __init__(self, system: System) -> None:
-        self._kafka = system.settings.kafka
+        self._kafka, self._edge = system.settings.kafka, system.edge
         self._out = producer(self._kafka, linger_ms=0)
         self._connection = psycopg2.connect(system.settings.database.url.get_secret_value())
         self._connection.autocommit = True
@@ -65,7 +65,8 @@ class Probes:
                 raise Wrong(f"a probe was not taken: {error}")
             self._appended[ticket] = message.timestamp()[1] / 1_000
 
-        hand_over(self._out, self._kafka, Sent(Stream.REVIEW, body["case_no"].encode(), value), appended)
+        record = Sent(Stream.REVIEW, body["case_no"].encode(), value)
+        hand_over(self._out, self._kafka, record, self._edge, appended)
 
     def look(self) -> None:
         """Which tickets are there by now."""
@@ -120,7 +121,7 @@ def _level(stage: Stage, system: System, level: int) -> tuple[float, list[float]
     probes = 40 if stage.quick else PROBES
     if not level:
         return 0.0, _probe(system, probes, one_by_one=True)
-    with Background(system.settings.kafka, level) as background:
+    with Background(system.settings, level) as background:
         return background.rate, _probe(system, probes, one_by_one=False)
 
 

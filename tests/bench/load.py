@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from confluent_kafka import Message, Producer
 
+from pipeline.edge import Edge
 from pipeline.settings import Kafka
 from schemas.topics import Stream
 from tests.bench.figures import Wrong
+from tests.harness import signature
 
 BEGINNING = datetime(2025, 3, 3, tzinfo=UTC).timestamp()
 SPAN = timedelta(days=5).total_seconds()
@@ -145,8 +147,8 @@ def producer(kafka: Kafka, linger_ms: int = 5) -> Producer:
     )
 
 
-def send(kafka: Kafka, records: Iterable[Sent]) -> int:
-    """Send them all; returns how many. Blocks until each is acknowledged; raises Wrong if one is not."""
+def send(kafka: Kafka, records: Iterable[Sent], edge: Edge) -> int:
+    """Send them all, signed as our producers do; returns how many. Blocks until each is acknowledged; raises Wrong if one is not."""
     out, refused, sent = producer(kafka), [], 0
 
     def note(error: object, _: Message) -> None:
@@ -154,18 +156,20 @@ def send(kafka: Kafka, records: Iterable[Sent]) -> int:
             refused.append(str(error))
 
     for record in records:
-        hand_over(out, kafka, record, note)
+        hand_over(out, kafka, record, edge, note)
         sent += 1
     if left := out.flush(120) or len(refused):
         raise Wrong(f"Kafka did not take {left} of {sent} records: {refused[:1]}")
     return sent
 
 
-def hand_over(out: Producer, kafka: Kafka, record: Sent, note: object = None) -> None:
-    """Give a record to the producer; waits while its buffer is full."""
+def hand_over(out: Producer, kafka: Kafka, record: Sent, edge: Edge, note: object = None) -> None:
+    """Give a record to the producer, signed if it says when it was received; waits while its buffer is full."""
+    topic = kafka.topic(record.stream)
+    headers = signature(edge, topic, record.value)
     while True:
         try:
-            out.produce(kafka.topic(record.stream), record.value, record.key, on_delivery=note)
+            out.produce(topic, record.value, record.key, headers=headers, on_delivery=note)
         except BufferError:
             out.poll(0.1)
             continue

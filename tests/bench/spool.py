@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from pipeline.edge import Edge
 from pipeline.log import declare_topics, watermarks
 from producers.spool.kafka_sink import KafkaSink
 from producers.spool.record import Record, Row
@@ -111,11 +112,12 @@ def measure(stage: Stage) -> Iterator[Figure]:
 
 def forwarding(stage: Stage, folders: Sequence[Path], count: int) -> Iterator[Figure]:
     """The spools in these folders emptied, first into nothing, then the same rows into Kafka."""
-    kafka = stage.settings(stage.prefix()).kafka
+    settings = stage.settings(stage.prefix())
+    kafka = settings.kafka
     declare_topics(kafka)
     nowhere, into_kafka = [], []
     for folder in folders[: len(stage.repetitions(3))]:
-        sink = KafkaSink(kafka)
+        sink = KafkaSink(kafka, Edge(settings.seal))
         with Spool(folder, max_bytes=MAX_BYTES, keep_sent=timedelta(days=1)) as spool:
             began = spool.pending(1)[0].received_at
             nowhere.append(drain(spool, Nowhere()))

@@ -15,6 +15,7 @@ from rich.console import Console
 from deploy.embedded.jars import fetch_jars
 from deploy.embedded.kafka import Kafka
 from deploy.embedded.postgres import Postgres
+from pipeline.edge import Edge
 from pipeline.ledger.migrate import upgrade
 from pipeline.log import declare_topics
 from pipeline.settings import Settings
@@ -75,7 +76,9 @@ class Stage:
         settings, load = self.settings(self.prefix()), Load(events)
         self.say(f"loading about {events:,} events")
         declare_topics(settings.kafka)
-        return Backlog(settings.kafka.topic_prefix, send(settings.kafka, load), load.must)
+        return Backlog(
+            settings.kafka.topic_prefix, send(settings.kafka, load, Edge(settings.seal)), load.must
+        )
 
     @cached_property
     def backlog(self) -> Backlog:

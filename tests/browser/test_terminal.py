@@ -52,18 +52,42 @@ def test_the_secret_stays_in_the_browser_and_cannot_be_read(stand: Stand, one: T
     assert one.page.evaluate("JSON.stringify(localStorage)") == "{}"
 
 
-@pytest.mark.parametrize("harm", ["&secret=***", "&key="])
+@pytest.mark.parametrize("harm", ["&ticket=***", "&ticket="])
 def test_a_damaged_link_is_told_and_the_enrolment_before_it_stays(
     stand: Stand, one: Tablet, harm: str
 ) -> None:
-    name = harm.partition("=")[0]
-    begin, _, rest = stand.link.partition(name)
     one.page.goto("about:blank")
-    one.page.goto(begin + harm + rest[rest.find("&") :] if "&" in rest else begin + harm)
+    one.page.goto(stand.link.partition("&")[0] + harm)
     one.page.get_by_role("heading", name="登记没有完成").wait_for()
     assert one.page.url == stand.page
     one.page.reload()
     one.net("connected")
+
+
+def test_a_link_works_once_and_the_enrolment_stays(stand: Stand, chromium: Any) -> None:
+    link = stand.link
+    with tablet(chromium) as one, tablet(chromium) as another:
+        one.enrol(link)
+        another.page.goto(link)
+        another.page.get_by_role("heading", name="登记没有完成").wait_for()
+        assert "登记链接只能使用一次" in another.page.inner_text("#notice-words")
+        assert "hcp device rotate" in another.page.inner_text("#notice-words")
+        assert another.page.url == stand.page
+        one.page.reload()
+        one.net("connected")
+
+
+def test_a_link_that_did_not_reach_the_gateway_is_not_used_up(stand: Stand, chromium: Any) -> None:
+    with tablet(chromium) as one:
+        one.page.clock.install()
+        one.page.route("**/terminal/enrol", lambda route: route.abort())
+        one.page.goto(stand.link)
+        one.shows("starting")
+        one.page.clock.run_for(20_000)
+        one.page.get_by_text("连不上评价网关").wait_for()
+        one.page.unroute("**/terminal/enrol")
+        one.page.reload()
+        one.net("connected")
 
 
 def test_a_tablet_whose_key_is_not_known_says_so_and_keeps_asking(stand: Stand, chromium: Any) -> None:
@@ -332,7 +356,7 @@ def test_what_keeps_it_from_working_is_accessible_large_and_whole(
         look_at(one, "starting")
         one.page.unroute("**/main.js")
         one.page.goto("about:blank")
-        one.page.goto(f"{stand.link}***")
+        one.page.goto(stand.link[:-3])
         one.page.get_by_role("heading", name="登记没有完成").wait_for()
         look_at(one, "damaged-link")
         one.page.goto("about:blank")

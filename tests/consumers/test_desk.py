@@ -21,6 +21,7 @@ from consumers.desk.app import create
 from consumers.desk.headers import SECURITY
 from consumers.desk.pages import Asked
 from consumers.desk.paging import PAGE_SIZE
+from consumers.desk.templating import HERE
 from deploy.embedded.ports import claim
 from pipeline.ledger.engine import engine
 from pipeline.rules.working_days import official_calendar
@@ -315,7 +316,7 @@ def test_every_answer_carries_the_security_headers_once(away: Client) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])
 def test_a_name_that_is_not_loopback_gets_nothing(away: Client, host: str) -> None:
     answer = away.get("/static/desk.css", headers={"host": host})
-    assert answer.status_code == 400
+    assert answer.status_code == 421
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:18080", "localhost", "[::1]:18080"])
@@ -402,3 +403,33 @@ def test_what_the_tables_do_not_know_is_shown_as_it_came() -> None:
 
 def test_a_page_url_keeps_the_filters() -> None:
     assert Asked("a&b", overdue=True, page=1).url(2) == "/?department=a%26b&overdue=1&page=2"
+
+
+@system
+def test_one_ticket_that_cannot_be_shown_does_not_take_the_others_along(ledger: Settings) -> None:
+    """A level that no version of ours knows, whoever wrote it into the database."""
+    fill(ledger, *county())
+    tell(ledger, "alter table ticket drop constraint if exists ticket_satisfaction_check")
+    tell(ledger, "update ticket set satisfaction = 9 where case_no = 'C-2'")
+    page = client_of(ledger).get("/")
+    assert page.status_code == 200
+    assert page.text.count("无法显示，其他内容不受影响") == 1
+    assert len(links(page.text)) == 3
+
+
+@system
+def test_another_review_of_the_service_that_cannot_be_shown(ledger: Settings) -> None:
+    fill(ledger, *county())
+    tell(ledger, "update review set channel = 'telepathy' where case_no = 'C-4' and satisfaction = 5")
+    desk = client_of(ledger)
+    page = detail(desk, "先说不满意")
+    assert "1 无法显示，其他内容不受影响" in page
+    assert "先说不满意" in page
+    assert "telepathy" not in page
+
+
+def test_every_row_of_every_page_stands_for_itself() -> None:
+    """Rows of tables and lists that come from the database are made by `each`, so that one cannot end the page."""
+    alone = re.compile(r"{% for [^%]*%}\s*({% set [^%]*%}\s*)*<(tr|li)\b[^>]*>\s*<(td|p|time)\b")
+    for template in sorted((HERE / "templates").glob("*.html")):
+        assert not alone.search(template.read_text(encoding="utf-8")), template.name

@@ -105,3 +105,33 @@ def test_no_devices_at_all(ledger: Settings) -> None:
     page = client_of(ledger).get("/devices").text
     assert "还没有评价器" in page
     assert "hcp device add" in page
+
+
+def test_numbers_without_end_are_no_numbers_of_a_chain(ledger: Settings) -> None:
+    """Records of before the bound: one of these made the page fail for good."""
+    fill(
+        ledger,
+        *counted("T-1", 1, 2, 2**63 - 2, 2**63 - 1),
+        *counted("T-2", 2**63 - 1),
+        *counted("T-3", 2**53),
+    )
+    page = client_of(ledger).get("/devices")
+    assert page.status_code == 200
+    assert "2 2026年6月9日 10:00 连续" in row(page.text, "T-1")
+    assert "缺 9007199254740991 条" in row(page.text, "T-3")
+    assert "T-2" not in page.text
+
+
+def test_one_device_that_cannot_be_shown_is_told_and_the_others_are_shown(
+    ledger: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    register(ledger, "T-1", "terminal")
+    register(ledger, "T-13800135678", "a channel of a later version")
+    register(ledger, "T-3", "terminal")
+    page = client_of(ledger).get("/devices").text
+    assert "T-1" in page
+    assert "T-3" in page
+    assert "T-138****5678 无法显示，其他内容不受影响" in page
+    (record,) = [one for one in caplog.records if one.message == "row_not_shown"]
+    assert vars(record)["device_id"] == "T-138****5678"
+    assert vars(record)["error"] == "ValueError"

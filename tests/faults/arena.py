@@ -94,7 +94,7 @@ class Arena:
         self.clock = Clock(self.folder)
         self._stack.callback(self.clock.close)
         self.crew = Crew(outer, self.clock, self._code.get("worker", ""))
-        self.feeder = Feeder(self.settings.kafka, self.seed, RATE)
+        self.feeder = Feeder(self.settings, self.seed, RATE)
         self.witness = Witness(self.settings.kafka)
         self.hall = Hall(self.system, outer.settings, self._code.get("gateway", ""), own_disk=self.own_disks)
         self._stack.callback(self.hall.close)

@@ -15,12 +15,13 @@ from typing import Any
 
 from confluent_kafka import Message, Producer
 
-from pipeline.settings import Kafka
+from pipeline.edge import Edge
+from pipeline.settings import Settings
 from schemas.topics import INPUTS, Stream
 from tests.bench.figures import Wrong
 from tests.bench.load import Load, Sent
 from tests.faults.witness import Place
-from tests.harness import case, review
+from tests.harness import case, review, signature
 from tests.wait import wait_for
 
 TICK_SECONDS = 0.02
@@ -87,7 +88,9 @@ class Feeder:
     `acknowledged`: where the log has what (its hash); whole after `finish`.
     """
 
-    def __init__(self, kafka: Kafka, seed: int, rate: int) -> None:
+    def __init__(self, settings: Settings, seed: int, rate: int) -> None:
+        kafka = settings.kafka
+        self._edge = Edge(settings.seal)
         self.mixture = Mixture(seed, kafka.partitions)
         self.acknowledged: dict[Place, int] = {}
         self._kafka, self._rate = kafka, rate
@@ -159,8 +162,9 @@ class Feeder:
             self.acknowledged[place] = hash(value)
             self._first.setdefault((message.topic(), place.partition), place.offset)
 
-        where = {} if partition is None else {"partition": partition}
-        self._out.produce(self._kafka.topic(stream), value, key, on_delivery=note, **where)
+        topic, where = self._kafka.topic(stream), {} if partition is None else {"partition": partition}
+        headers = signature(self._edge, topic, value or b"")
+        self._out.produce(topic, value, key, headers=headers, on_delivery=note, **where)
         self._sent += 1
 
     def _run(self) -> None:

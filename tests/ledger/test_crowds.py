@@ -112,6 +112,7 @@ def told_tickets(book: Ledger) -> dict[UUID, Id]:  # noqa: F811
 def agree(book: Ledger, model: Model) -> None:  # noqa: F811
     assert kept_services(book) == modelled_services(model)
     assert kept_entries(book) == modelled_entries(model)
+    assert book.wrong_senders(model) == []
     assert kept_tickets(book) == model.tickets()
     stored = {
         UUID(str(i)): tuple(row) for i, *row in book.ask("select ticket_id, dept_code, opened_at from ticket")

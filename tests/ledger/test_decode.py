@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.ledger.decode import DeadLetter, Decoded, decode, open_around
+from pipeline.ledger.decode import EPOCH, DeadLetter, Decoded, decode, open_around
 from pipeline.ledger.portion import Headers, Portion, Record
 from pipeline.ledger.raw import RawRecord, unpack
 from pipeline.rules.records import AnyEntry, Key, Place
@@ -23,6 +23,7 @@ from tests.harness import case, review
 SEALER = Sealer(Seal(current="Test", keys={"Test": SEAL_KEY}))
 APPENDED = datetime(2026, 11, 23, 2, 0, 0, 5000, tzinfo=UTC)
 APPENDED_MS = 1_795_399_200_005
+AFTER = datetime(2026, 11, 24, tzinfo=UTC)
 OFFSET = 7
 EARLY = "2026-11-20T01:00:00+00:00"
 PHONE = "19900001234"
@@ -38,18 +39,21 @@ def served(**fields: Any) -> dict[str, Any]:
 
 
 def decoded(
-    *values: dict[str, Any] | bytes | None, headers: Headers = (), stream: Stream = Stream.REVIEW
+    *values: dict[str, Any] | bytes | None,
+    headers: Headers = (),
+    stream: Stream = Stream.REVIEW,
+    signed_since: datetime = EPOCH,
 ) -> Decoded:
-    """These records at offsets from 7 of the third partition."""
+    """These records at offsets from 7 of the third partition; what they claim needs a signature, unless said."""
     records = [
         Record(OFFSET + n, APPENDED_MS, b"k", headers, msgspec.json.encode(v) if isinstance(v, dict) else v)
         for n, v in enumerate(values)
     ]
-    return decode(Portion(stream, "t", 2, OFFSET, OFFSET + len(values), records), SEALER)
+    return decode(Portion(stream, "t", 2, OFFSET, OFFSET + len(values), records), SEALER, {}, signed_since)
 
 
-def entry(body: dict[str, Any], headers: Headers = (), stream: Stream = Stream.REVIEW) -> AnyEntry:
-    got = decoded(body, headers=headers, stream=stream)
+def entry(body: dict[str, Any], headers: Headers = (), **more: Any) -> AnyEntry:
+    got = decoded(body, headers=headers, **more)
     assert got.dead == []
     return got.arrivals[0].entry
 
@@ -88,8 +92,11 @@ def test_a_case_arrives_with_what_inspection_finds_in_the_order_of_flags() -> No
 def test_what_is_odd_about_a_review_is_flagged_in_the_order_of_flags() -> None:
     assert entry(given(reason_codes=["nothing"])).flags == ("reason_level", "reason_unknown")
     odd = given(reason_codes=["5x"], received_at="2026-11-23T03:00:00Z")
-    assert entry(odd).flags == ("reason_unknown", "received_in_future")
-    assert entry(given(received_at="2026-11-23T03:00:00Z")).flags == ("received_in_future",)
+    assert entry(odd).flags == ("reason_unknown", "received_claimed", "received_in_future")
+    assert entry(odd, signed_since=AFTER).flags == ("reason_unknown", "received_in_future")
+    assert entry(given(received_at="2026-11-23T03:00:00Z"), signed_since=AFTER).flags == (
+        "received_in_future",
+    )
 
 
 def test_every_record_lies_in_the_raw_block_without_what_may_name_a_person_around_it() -> None:
@@ -203,7 +210,7 @@ def test_headers_name_the_event_and_when_it_was_received_before() -> None:
     )  # fmt: skip
     nameless = {name: value for name, value in given().items() if name != "event_id"}
     for order in (headers, headers[::-1]):
-        got = entry(nameless, order)
+        got = entry(nameless, order, signed_since=AFTER)
         assert (got.event_id, got.received_at) == ("h1", datetime.fromisoformat(EARLY))
     got = entry(given(), (("ce_id", None), ("hcp_received_at", None)))
     assert (got.event_id, got.received_at) == ("e1", APPENDED)

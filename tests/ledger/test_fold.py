@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from pipeline.ledger import recount, tables
 from pipeline.ledger.copying import Row, copy_rows
-from pipeline.ledger.decode import Decoded, decode
+from pipeline.ledger.decode import Decoded
 from pipeline.ledger.engine import engine
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.portion import Portion, Record
@@ -34,7 +34,8 @@ from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from schemas.codes import Channel
 from schemas.topics import Stream
-from tests.harness import case, review
+from tests.conftest import EDGE
+from tests.harness import case, review, signature
 from tests.model import Model
 from tests.strategies import histories
 
@@ -51,7 +52,9 @@ class Ledger:
         self.settings = made
         self.pool = engine(made.database, "test")
         self.connection: Any = self.pool.raw_connection().driver_connection
-        self.folder = Folder(Policy(), Sealer(made.seal))
+        self.folder = Folder(
+            Policy(), Sealer(made.seal)
+        )  # what claims a time without a signature claims it in vain
 
     def clear(self) -> None:
         with self.connection.cursor() as cursor:
@@ -61,7 +64,7 @@ class Ledger:
         self.connection.commit()
 
     def fold(self, *portions: Portion) -> Any:
-        return self.folder.fold(self.connection, [decode(p, self.folder.sealer) for p in portions])
+        return self.folder.fold(self.connection, [self.folder.decode(p) for p in portions])
 
     def fold_arrivals(self, arrivals: list[Arrival], partition: int) -> None:
         """A batch of arrivals as they are, at the end of this partition of the review topic."""
@@ -87,6 +90,13 @@ class Ledger:
         parameters = recount.parameters(self.settings) | {"outbox_seconds": 60}
         with self.pool.connect() as connection:
             return [c.name for c in checks if connection.execute(text(c.query), parameters).first()]
+
+    def wrong_senders(self, model: Model) -> list[tuple[Any, ...]]:
+        """Versions and reviews that name another sender than the copies do that were received first."""
+        columns = "case_no, service_no, event_id, digest::text, sender"
+        tables_ = ("case_version", "service where not placeholder", "review")
+        kept = self.ask(" union all ".join(f"select {columns} from {table}" for table in tables_))
+        return [row for row in kept if row[4] not in model.senders((*row[:3], row[3].replace("-", "")))]
 
     def sums(self, table: str, columns: tuple[str, ...]) -> Counter[str]:
         row = self.ask(f"select {', '.join(f'coalesce(sum({c}), 0)::int' for c in columns)} from {table}")[0]
@@ -130,14 +140,17 @@ def test_any_history_in_any_batches_of_any_workers_agrees_with_the_model(
     }
     ours = [model.effective(s, n) for s in model.services() if s[0] for n in (1, 2)]
     assert {i.replace("-", "") for i in effective} == {i[4] + i[5] for i in ours if i}
+    assert book.wrong_senders(model) == []
     assert book.wrong_rows() == []
 
 
 def portion_of(stream: Stream, start: int, *events: dict[str, Any]) -> Portion:
-    records = [
-        Record(start + i, NOW_MS, b"k", (("ce_id", event["event_id"].encode()),), json.dumps(event).encode())
-        for i, event in enumerate(events)
-    ]
+    """These events as producers of ours send them: what says when it was received is signed."""
+    records = []
+    for i, event in enumerate(events):
+        value = json.dumps(event).encode()
+        headers = (("ce_id", event["event_id"].encode()), *signature(EDGE, STREAMS[stream], value))
+        records.append(Record(start + i, NOW_MS, b"k", headers, value))
     return Portion(stream, STREAMS[stream], 0, start, start + len(events), records)
 
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.edge import Vouched
 from pipeline.ledger.dead_letters import Filter, Name, State
 from pipeline.ledger.portion import Headers, Part
 from pipeline.sealing import Sealer
@@ -35,8 +36,12 @@ ZONE = ZoneInfo("Asia/Shanghai")
 HOUR = timedelta(hours=1)
 
 
+AFTER = APPENDED + timedelta(days=900)
+"""Until then claims need no signature."""
+
+
 def sent(value: bytes, headers: Headers = ()) -> Outgoing:
-    return outgoing(letter(value, SEALER, headers), value, Kafka(), SEALER)
+    return outgoing(letter(value, SEALER, headers), value, Vouched("", APPENDED), Kafka(), SEALER)
 
 
 def header(at: str) -> Headers:
@@ -64,7 +69,48 @@ def header(at: str) -> Headers:
 def test_the_first_time_is_the_headers_then_the_bodys_then_the_logs(
     headers: Headers, body: bytes, first: datetime
 ) -> None:
-    assert first_received(letter(body, SEALER, headers), body) == first
+    assert first_received(letter(body, SEALER, headers), body, SEALER, AFTER) == Vouched("", first)
+    claimed = first_received(letter(body, SEALER, headers), body, SEALER, APPENDED)
+    assert claimed == Vouched("", APPENDED), "what nobody signed does not count"
+
+
+def signed(value: bytes, at: datetime, event_id: str = "e", sender: str = "/system/a") -> Headers:
+    return (SEALER.edge.sign(TOPIC, event_id, at, sender, value),)
+
+
+def test_what_the_edge_signed_counts_of_a_letter_and_goes_on_with_its_sender() -> None:
+    early = APPENDED - HOUR
+    body = json.dumps({"event_id": "e", "received_at": early.isoformat()}).encode()
+    for value, headers in (
+        (body, signed(body, early)),
+        (b"{", (("ce_id", b" e "), *signed(b"{", early))),
+        (b"{", signed(b"{", early, event_id="")),
+        (body, (("hcp_edge", None), *signed(body, early), ("hcp_edge", None))),
+    ):
+        first = first_received(letter(value, SEALER, headers), value, SEALER, APPENDED)
+        assert first == Vouched("/system/a", early)
+    late = signed(b"{", APPENDED + HOUR, event_id="")
+    first = first_received(letter(b"{", SEALER, late), b"{", SEALER, APPENDED)
+    assert first == Vouched("/system/a", APPENDED)
+
+
+def test_no_claim_is_laundered_by_sending_a_letter_again() -> None:
+    early, other = APPENDED - HOUR, b'{"event_id": "other"}'
+    body = json.dumps({"event_id": "e", "received_at": early.isoformat()}).encode()
+    for headers in (
+        (),
+        header(early.isoformat()),
+        signed(other, early),
+        signed(body, early, event_id="f"),
+        signed(body, early - HOUR),
+        (("hcp_edge", b"1;t;junk"),),
+        (*signed(body, early), *header((early - HOUR).isoformat())),
+    ):
+        first = first_received(letter(body, SEALER, headers), body, SEALER, APPENDED)
+        assert first == Vouched("", APPENDED)
+        again = outgoing(letter(body, SEALER, headers), body, first, Kafka(), SEALER)
+        edge = dict(again.headers)["hcp_edge"]
+        assert SEALER.edge.verify(edge, TOPIC, "e", body) == first
 
 
 claims = st.one_of(
@@ -75,23 +121,26 @@ claims = st.one_of(
 )
 
 
-@given(claim=st.none() | claims, body=claims, links=st.integers(1, 3))
+@given(claim=st.none() | claims, body=claims, links=st.integers(1, 3), old=st.booleans())
 def test_however_often_it_is_sent_again_its_time_stays_the_first(
-    claim: bytes | None, body: bytes, links: int
+    claim: bytes | None, body: bytes, links: int, old: bool
 ) -> None:
     value = b'{"received_at": "' + body + b'"}'
     headers: Headers = (("hcp_received_at", claim), ("other", b"kept"))
-    first = first_received(letter(value, SEALER, headers), value)
-    assert first <= APPENDED
+    since = APPENDED + HOUR / 2 if old else APPENDED
+    first = first_received(letter(value, SEALER, headers), value, SEALER, since)
+    assert first.received_at <= APPENDED if old else first.received_at == APPENDED
     for n in range(links):
         again = letter(value, SEALER, headers, APPENDED + n * HOUR)
-        headers = tuple(outgoing(again, value, Kafka(), SEALER).headers)
+        counted = first_received(again, value, SEALER, since)
+        headers = tuple(outgoing(again, value, counted, Kafka(), SEALER).headers)
         assert dict(headers) == {
             "other": b"kept",
-            "hcp_received_at": first.isoformat().encode(),
+            "hcp_received_at": first.received_at.isoformat().encode(),
             "hcp_dead_letter": f"{TOPIC}/0/7".encode(),
+            "hcp_edge": signed(value, first.received_at, "", "")[0][1],
         }
-        assert len(headers) == 3
+        assert len(headers) == 4
 
 
 def test_it_is_judged_as_the_worker_will_judge_it() -> None:
@@ -107,7 +156,7 @@ def test_it_is_judged_as_the_worker_will_judge_it() -> None:
 
 def test_a_letter_of_a_foreign_topic_is_not_sent() -> None:
     with pytest.raises(DeadLetterError, match="HCP_KAFKA__TOPIC_PREFIX"):
-        outgoing(letter(b"{", SEALER), b"{", Kafka(topic_prefix="x."), SEALER)
+        outgoing(letter(b"{", SEALER), b"{", Vouched("", APPENDED), Kafka(topic_prefix="x."), SEALER)
 
 
 @given(st.binary(max_size=80), st.booleans())
@@ -220,7 +269,7 @@ class Log:
 
 
 def retry(made: Settings, names: list[Name], log: Log, monkeypatch: pytest.MonkeyPatch) -> acting.Report:
-    monkeypatch.setattr(acting, "Publisher", lambda _: log)
+    monkeypatch.setattr(acting, "Publisher", lambda *_: log)
     return acting.retry(made, names)
 
 
@@ -273,7 +322,7 @@ def two_at_once(book: Ledger, monkeypatch: pytest.MonkeyPatch) -> int:  # noqa: 
         return False
 
     log = Log(meet)
-    monkeypatch.setattr(acting, "Publisher", lambda _: log)
+    monkeypatch.setattr(acting, "Publisher", lambda *_: log)
     people = [threading.Thread(target=acting.retry, args=(book.settings, names)) for _ in range(2)]
     for one in people:
         one.start()
@@ -325,7 +374,7 @@ def mending(
     refuse(book, {"event_id": "e", "satisfaction": "5", "channel": "qr", "submitted_at": now(days=900)})
     book.settings.stack.data_dir = tmp_path / "data"
     log = Log()
-    monkeypatch.setattr(acting, "Publisher", lambda _: log)
+    monkeypatch.setattr(acting, "Publisher", lambda *_: log)
 
     def run(*commands: str, answer: bool = True) -> tuple[acting.Report, Log, list[str]]:
         asked: list[str] = []

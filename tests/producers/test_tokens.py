@@ -4,7 +4,9 @@ import base64
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +90,16 @@ def test_a_long_one_is_not_looked_at() -> None:
     whole = ours.make(CaseToken(token_id="c", case_no="x" * MAX_LENGTH), NOW + DAY)
     with pytest.raises(TokenBad, match="no version or key"):
         ours.read(whole)
+
+
+def test_the_longest_is_looked_at_and_one_from_before_issuers_were_kept_has_none() -> None:
+    far = "\U00010000"
+    codes: dict[str, Any] = {"dept_code": far * 18, "item_code": far * 36}
+    codes |= dict.fromkeys(("hall_code", "window_code", "staff_id", "case_no"), far * 64)
+    longest = CaseToken(token_id="c" * 18, **codes, name=far * 80, issuer="/system/" + "d" * 64)
+    assert ours.read(ours.make(longest, NOW + DAY)) == longest
+    before = msgspec.structs.astuple(CASE)[:-1]
+    assert msgspec.convert(before, CaseToken) == CASE
 
 
 def test_it_ends_to_the_second() -> None:

@@ -29,10 +29,11 @@ def test_of_copies_the_first_received_holds_then_the_least_place_whatever_comes_
     assert len(dossier.reviews) == 1
 
 
-def test_the_link_of_a_devices_chain_is_that_of_the_copy_that_holds() -> None:
+def test_sender_and_link_of_a_devices_chain_are_those_of_the_copy_that_holds() -> None:
     first, earlier, later = review(received=5), review(received=4), review(received=6)
     first.sent_digest, earlier.sent_digest, later.sent_digest = "5" * 64, "4" * 64, "6" * 64
+    first.sender, earlier.sender, later.sender = "5", "4", "6"
     dossier = Dossier(KEY)
     for entry in (first, earlier, later):
         dossier.admit_review(entry)
-    assert [kept.sent_digest for kept in dossier.reviews] == ["4" * 64]
+    assert [(kept.sent_digest, kept.sender) for kept in dossier.reviews] == [("4" * 64, "4")]

@@ -89,6 +89,8 @@ REFUSED = [
     (review(reason_codes=["115"] * 17), Reason.OUT_OF_RANGE),
     (review(comment="字" * 2001), Reason.OUT_OF_RANGE),
     (review(device_seq=0), Reason.OUT_OF_RANGE),
+    (review(device_seq=2**63), Reason.OUT_OF_RANGE),
+    (review(device_seq=2**53 + 1, satisfaction=9), Reason.OUT_OF_RANGE),
     (review(device_prev="abc"), Reason.OUT_OF_RANGE),
     (review(channel="fax"), Reason.UNKNOWN_VALUE),
     (review(submitted_at="1999-12-31T23:59:59Z"), Reason.TIME_OUT_OF_RANGE),
@@ -258,9 +260,32 @@ def test_null_inside_the_reviewer_is_absent() -> None:
 
 def test_a_long_ce_id_is_refused_before_it_is_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
     marks = "e" + "\u0301" * 30_000
-    monkeypatch.setattr(reading, "normalize", None)
+    monkeypatch.setattr(reading, "nfc", None)
     with pytest.raises(Invalid, match="1 to 64 characters"):
         read(ReviewEvent, review(event_id=...), APPENDED, ce_id=marks)
     with pytest.raises(Invalid) as refused:
         read(ReviewEvent, review(), APPENDED, ce_id=marks)
     assert refused.value.reason == Reason.ID_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("seq", "flags"),
+    [
+        (1, ()),
+        (2**53, ()),
+        (float(2**53), ()),
+        (2**53 + 1, ("device_seq_too_large",)),
+        (2.0**60, ("device_seq_too_large",)),
+        (2**63 - 1, ("device_seq_too_large",)),
+    ],
+)
+def test_a_number_from_before_its_bound_is_read_and_flagged(seq: float, flags: tuple[str, ...]) -> None:
+    got = read(ReviewEvent, review(device_seq=seq), APPENDED)
+    assert (got.event.device_seq, got.flags) == (int(seq), flags)
+    assert got.digest == read(ReviewEvent, review(device_seq=int(seq)), APPENDED).digest
+    late = read(ReviewEvent, review(device_seq=seq, received_at="2026-11-28T00:00:00Z"), APPENDED)
+    assert late.flags == tuple(sorted({*flags, *late.flags}))
+
+
+def test_what_a_case_says_of_a_device_is_any_unknown_field() -> None:
+    assert read(CaseEvent, case(device_seq=2**60), APPENDED).flags == ()

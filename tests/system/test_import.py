@@ -21,7 +21,6 @@ from producers.imports.cases import import_cases
 from producers.imports.kinds import RowKind
 from producers.imports.known import load
 from producers.imports.paper.importing import import_paper
-from producers.imports.rows import rows
 from producers.imports.standing import Standing
 from schemas.identifiers import OWN_CASE_PREFIX
 from tests.harness import System
@@ -38,7 +37,6 @@ SERVICES = "select case_no, service_no, md5(service::text) from service order by
 
 def test_every_service_is_there_and_a_repetition_changes_nothing(system: System, tmp_path: Path) -> None:
     file = permit_file(tmp_path)
-    assert len(list(rows(file))) == ROWS
     system.settings.stack.data_dir = system.folder
     with system.worker():
         report = import_cases(system.settings, "municipal-permit", file)
@@ -69,6 +67,7 @@ def test_paper_forms_reach_the_ledger_once_with_the_number_of_their_scan(
         "select case_no, satisfaction, channel, event_id, reviewer from review order by satisfaction"
     )
     assert [review[:3] for review in reviews] == [("MX1", 1, "paper"), ("", 5, "paper")]
+    assert system.ask("select distinct sender, flags::text from review") == [("/paper", "{}")]
     sealer = Sealer(system.settings.seal)
     assert sealer.open_reviewer(reviews[0][3], reviews[0][4]).phone == "13812345678"
     assert system.one("select count(*)::int from ticket") == 1
@@ -105,6 +104,10 @@ def test_one_case_number_for_everybody_joins_no_review_to_a_stranger(system: Sys
         )
         system.wait_until_caught_up()
     assert system.fates() == {"stored": 7}
+    senders = (
+        "select sender, 'received_claimed' = any(flags) from service union select sender, false from review"
+    )
+    assert set(system.ask(senders)) == {("/import/one-number", False), ("/import/reviews-by-service", False)}
     assert system.counters("services", "matched", "standalone", "conflicts") == {
         "services": 4,
         "standalone": 3,

@@ -16,7 +16,9 @@ from psycopg2.extensions import connection as Connection
 
 from pipeline.settings import environment
 from producers.errors import CannotImportError
+from producers.imports.database.poller import Polled, Poller, position_of
 from producers.imports.database.query import Query
+from producers.imports.known import load
 from tests.harness import System
 from tests.producers.imports.test_database import COLONS
 from tests.producers.imports.test_sources import PROVINCE
@@ -38,14 +40,15 @@ from pipeline.settings import load
 from producers.imports.database.poller import Poller, position_of
 from producers.imports.database.query import Query
 from producers.imports.known import load as mapping
+from pipeline.edge import Edge
 from producers.publish import Publisher
 
 class Mortal(Publisher):
     '''Sends when it is asked whether all is safe, and dies the n-th time it is asked.'''
     asked = 0
 
-    def __init__(self, kafka):
-        super().__init__(kafka)
+    def __init__(self, settings):
+        super().__init__(settings.kafka, Edge(settings.seal))
         self.waiting = []
 
     def send(self, event, source):
@@ -68,10 +71,10 @@ with position_of(settings, rows, query) as position:
 TWIN = """
 from producers.imports.database.poller import Poller
 
-def settle(self, sink, batch, listed):
+def settle(self, sink, batch, listed, now):
     if batch:
         upto = batch[-1].cursor
-        self._position.save(((row.key, row.cursor) for row in batch), upto, upto)
+        self._position.save(((row.key, row.cursor) for row in batch), upto, 0)
         sink.flush()
         batch.clear()
 
@@ -228,3 +231,52 @@ def test_a_query_is_asked_as_it_stands(system: System, town: Connection, literal
         assert (row.cells["said"], row.cells["seven"]) == (literal, "7")
         assert again.key == row.key
         assert snapshot.without_cursor() == 0
+
+
+YEARS = ["'20000-01-01'", "'infinity'", "'-infinity'", "'0044-03-15 BC'"]
+
+
+def test_times_that_python_cannot_hold_end_no_poll(system: System, town: Connection) -> None:
+    """In the cursor column and in another one; each row is told once, and what comes later is read."""
+    add(town, 0, 1, ago=60)
+    with town.cursor() as cursor:
+        for number, year in enumerate(YEARS):
+            add(town, 10 + number, 1)
+            cursor.execute(
+                f"update town.cases set updated_at = {year} where \"projectNo\" = 'T{10 + number}'"
+            )
+        columns = ", ".join(
+            f'"{name}"' if name != "serviceTime" else 'at as "serviceTime"' for name in PROVINCE
+        )
+        cursor.execute(
+            "alter table town.cases add at timestamp default '2026-11-02 09:30', add span interval[]"
+        )
+        add_at = 'insert into town.cases ("projectNo", updated_at, at, span) values (%s, now(), %s::timestamp, %s::interval[])'
+        for number, year in enumerate(YEARS):
+            cursor.execute(add_at, (f"T{20 + number}", year.strip("'"), "{2000000000 days}"))
+    query = f"select {columns}, span, updated_at from town.cases"
+    first = polled(system, query)
+    assert (first.report.rows, first.report.counts.unmapped) == (9, 8)
+    assert first.ahead == 0
+    assert first.report.errors is not None
+    told = first.report.errors.read_text(encoding="utf-8-sig")
+    assert told.count("内容无法识别") == 8
+    assert polled(system, query).report.rows == 0
+    add(town, 30, 1)
+    assert polled(system, query).report.rows == 1
+
+
+def test_a_cursor_value_in_the_future_hides_no_later_row(system: System, town: Connection) -> None:
+    add(town, 0, 1, ago=60)
+    add(town, 1, 1, ago=-1_000_000_000)
+    assert (polled(system, QUERY).report.published, polled(system, QUERY).report.rows) == (2, 0)
+    add(town, 2, 1)
+    later = polled(system, QUERY)
+    assert (later.report.published, later.ahead) == (1, 0)
+
+
+def polled(system: System, query: str) -> Polled:
+    rows = load("province-cases")
+    asked = Query(system.settings.database.url.get_secret_value(), query, "updated_at")
+    with position_of(system.settings, rows, asked) as position:
+        return Poller(system.settings, rows, asked, position).poll()

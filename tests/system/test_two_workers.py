@@ -18,7 +18,7 @@ SLOW = """
     def write(cursor, changes, stripe):
         right(cursor, changes, stripe)
         time.sleep(0.3)
-    fold.Folder.__init__.__defaults__ = (0, write, True)
+    fold.Folder.__init__.__defaults__ = (0, write, True, fold.EPOCH)
 """
 """Transactions stay open for a while, so that those of the two workers overlap."""
 

@@ -103,7 +103,7 @@ POISON = """
             if any(entry.event.comment == "poison" for entry in change.dossier.reviews):
                 raise ArithmeticError("13800001111")
         right(cursor, changes, stripe)
-    fold.Folder.__init__.__defaults__ = (0, write, True)
+    fold.Folder.__init__.__defaults__ = (0, write, True, fold.EPOCH)
 """
 
 

@@ -11,7 +11,7 @@ import pytest
 from psycopg2 import errorcodes
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.ledger.decode import Decoded
+from pipeline.ledger.decode import Decoded, decode
 from pipeline.ledger.fold import Folded
 from pipeline.ledger.portion import Portion, Record
 from pipeline.ledger.positions import TopicPartition
@@ -65,6 +65,9 @@ class Fold:
         self.folded: dict[TopicPartition, list[int]] = {BAD: [], GOOD: []}
         self.alone = asyncio.Event()
         self.raised = 0
+
+    def decode(self, portion: Portion, stepped_over: Mapping[int, str]) -> Decoded:
+        return decode(portion, self.sealer, stepped_over)
 
     def fold(self, _: Any, decoded: Sequence[Decoded]) -> Folded:
         offsets = [

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from producers.errors import DamagedError
@@ -44,19 +45,30 @@ class Position:
         """Whether this row has been acknowledged. It is known of rows that are still within the overlap."""
         return self._store.execute("select 1 from seen where key = ?", (key,)).fetchone() is not None
 
-    def save(self, rows: Iterable[tuple[bytes, Cursor]], upto: Cursor, since: Cursor) -> None:
-        """These rows are acknowledged, and all before `upto`; rows before `since` will not be asked for again. Blocks."""
-        forget = "at <> ?" if upto.type is Type.TEXT else "at < ?"
+    def save(self, rows: Iterable[tuple[bytes, Cursor | None]], upto: Cursor | None, overlap: int) -> None:
+        """These rows are acknowledged, and all before `upto`. Rows further before it than `overlap` will not be asked for again,
+        and are forgotten; those without a cursor never. Blocks.
+        """
         with self._store:
             self._store.execute("begin immediate")
             self._store.executemany(
-                "insert or ignore into seen values (?, ?)", ((key, at.value) for key, at in rows)
+                "insert or ignore into seen values (?, ?)", ((key, at and at.value) for key, at in rows)
             )
-            self._store.execute(f"delete from seen where {forget}", (since.value,))  # noqa: S608
-            self._store.execute(
-                "insert or replace into position values (1, ?, ?)", (upto.type.value, upto.value)
-            )
+            if upto is not None:
+                self._move(upto, upto.back(overlap))
         self.upto = upto
+
+    def _move(self, upto: Cursor, since: Cursor) -> None:
+        forget = "at <> ?" if upto.type is Type.TEXT else "at < ?"
+        self._store.execute(f"delete from seen where {forget}", (since.value,))  # noqa: S608
+        self._store.execute("insert or replace into position values (1, ?, ?)", (upto.type.value, upto.value))
+
+    def leave_future(self, latest: datetime) -> bool:
+        """Whether it lay later than that: then it begins anew, for what came since may have been passed over."""
+        ahead = self.upto is not None and self.upto.is_ahead(latest)
+        if ahead:
+            self.upto = None
+        return ahead
 
     def strangers(self, told: Iterable[tuple[str, bytes, bytes]], many: int, *, keep: bool) -> frozenset[str]:
         """The case numbers under which one service was told of for so many different applications, now or ever. Blocks.

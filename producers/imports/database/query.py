@@ -1,7 +1,7 @@
 """Asking a foreign database, read-only: the rows of a query whose cursor column is not less than a value, in its order."""
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from producers.errors import CannotImportError, SourceAwayError
 from producers.imports.database.cursor import Cursor, cursor_of
+from producers.imports.database.values import Unreadable, keep_unreadable
 
 ROWS_A_FETCH = 500
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
@@ -36,11 +37,15 @@ _READ_ONLY = {
 
 
 class Row(NamedTuple):
-    """A row of the database: its cells as text, its place in the order, and what tells it from every other row."""
+    """A row of the database: its cells as text, its place in the order, and what tells it from every other row.
+
+    `cursor`: None if it has a place that cannot be kept. `unreadable`: columns whose values Python cannot hold.
+    """
 
     cells: dict[str, str]
-    cursor: Cursor
+    cursor: Cursor | None
     key: bytes
+    unreadable: tuple[str, ...] = ()
 
 
 class Query:
@@ -49,7 +54,7 @@ class Query:
     def __init__(self, url: str, query: str, cursor: str) -> None:
         if not _COLUMN.fullmatch(cursor):
             raise CannotImportError(f"--cursor {cursor}: give the plain name of a column of the query")
-        self._engine, self._cursor = _engine(url), cursor
+        self._engine, self.cursor = _engine(url), cursor
         self._query = query.strip().rstrip(";")
         self.name = self._engine.url.render_as_string(hide_password=True) + f" {cursor}"
 
@@ -60,7 +65,7 @@ class Query:
             if statement := _READ_ONLY.get(self._engine.dialect.name):
                 connection.exec_driver_sql(statement)
             try:
-                yield Snapshot(connection, self._query, self._cursor)
+                yield Snapshot(connection, self._query, self.cursor)
             finally:
                 connection.rollback()
 
@@ -78,19 +83,36 @@ class Snapshot:
         streamed = self._connection.execution_options(stream_results=True, max_row_buffer=ROWS_A_FETCH)
         with streamed.execute(text(asked), {"since": since.asked()} if since else {}) as found:
             names = _names(list(found.keys()), self._cursor)
-            for values in found:
-                cells = {name: _text(value) for name, value in zip(names, values, strict=True)}
-                cursor = cursor_of(values[names.index(self._cursor)])
-                if since and cursor.type is not since.type:
+            for values in _fetched(found):
+                row = _row(dict(zip(names, values, strict=True)), self._cursor)
+                if since and row.cursor and row.cursor.type is not since.type:
                     raise CannotImportError(
-                        f"the cursor column was a {since.type} and is a {cursor.type} now: see docs/imports.md"
+                        f"the cursor column was a {since.type} and is a {row.cursor.type} now: see docs/imports.md"
                     )
-                yield Row(cells, cursor, _key(cells))
+                yield row
 
     def without_cursor(self) -> int:
         """How many rows have no cursor value: they are never read."""
         found = self._connection.execute(text(f"select count(*) {self._from} is null"))
         return int(found.scalar_one())
+
+
+def _fetched(found: Iterable[Any]) -> Iterator[Any]:
+    try:
+        yield from found
+    except (ValueError, OverflowError) as error:
+        raise CannotImportError(
+            f"the database's driver cannot read a value of the query ({type(error).__name__}): let the query give the column as text"
+        ) from None
+
+
+def _row(values: dict[str, Any], cursor: str) -> Row:
+    cells = {name: _text(value) for name, value in values.items()}
+    place = cursor_of(values[cursor])
+    unreadable = [name for name, value in values.items() if isinstance(value, Unreadable)]
+    if place is None and cursor not in unreadable:
+        unreadable.append(cursor)
+    return Row(cells, place, _key(cells), tuple(unreadable))
 
 
 def query_in(file: Path) -> str:
@@ -107,12 +129,14 @@ def _engine(url: str) -> Engine:
         made = made.set(drivername=_OUR_DRIVER.get(made.drivername, made.drivername))
         if made.get_backend_name() == "sqlite" and not Path(made.database or "").is_file():
             raise CannotImportError("--url: there is no such SQLite file")
-        return create_engine(made, poolclass=NullPool, hide_parameters=True)
+        engine = create_engine(made, poolclass=NullPool, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise CannotImportError(
             f"--url: no database can be reached by it ({type(error).__name__}): SQLAlchemy's form is "
             "driver://user:password@host/name, and the driver must be installed"
         ) from None
+    keep_unreadable(engine)
+    return engine
 
 
 @contextmanager

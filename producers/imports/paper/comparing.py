@@ -1,10 +1,11 @@
 """Two keyings of one batch beside each other: what both say alike, and each cell that they say differently."""
 
 import csv
-import os
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline import whole_file
 from pipeline.privacy import scrub
 from producers.errors import CannotImportError
 from producers.imports.listing import HIDDEN, harmless
@@ -67,12 +68,12 @@ def compare(first: Keying, second: Keying, forms: int | None) -> Compared:
 
 
 def write_problems(file: Path, problems: list[Problem]) -> None:
-    """The list, readable by us alone. Identities are not in it."""
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(HEADER)
-        writer.writerows([harmless(str(cell or "")) for cell in problem] for problem in problems)
+    """The list, whole or not at all, readable by us alone. Identities are not in it."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(HEADER)
+    writer.writerows([harmless(str(cell or "")) for cell in problem] for problem in problems)
+    whole_file.write(file, out.getvalue().encode("utf-8-sig"))
 
 
 def _check_people(first: Keying, second: Keying) -> None:

@@ -1,7 +1,6 @@
 """A paper form as it is keyed: the columns of its sheet, what each cell may say, and the review that it makes."""
 
 import re
-import unicodedata
 from datetime import datetime, time
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -9,6 +8,7 @@ from zoneinfo import ZoneInfo
 from producers.errors import Unmapped
 from producers.imports.field import ISO, Source, Times
 from schemas.codes import SATISFACTION, reason_codes
+from schemas.normalizing import nfkc
 
 FORM, SCAN, LEVEL, COMMENT, SUBMITTED = "表单编号", "扫描件编号", "满意度", "意见", "评价日期"
 DEPT, HALL, WINDOW = "部门", "大厅", "窗口"
@@ -20,6 +20,8 @@ PERSONAL = {"姓名": "name", "电话": "phone", "身份证号": "id_number"}
 NOON = time(12)
 """A form says the day. Noon is never more than half a day wrong."""
 _DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")
+_MOST_COMPARED = 4_000
+"""Characters, twice a comment's; to normalise a very long text takes minutes."""
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 
@@ -99,7 +101,9 @@ def answers(cells: dict[str, str]) -> Answers:
 
 def alike(column: str, one: Any, other: Any) -> bool:
     """Whether two people keyed the same: spaces and full width count for nothing, in free text punctuation neither."""
-    if isinstance(one, str) and isinstance(other, str):
+    if one != other and isinstance(one, str) and isinstance(other, str):
+        if max(len(one), len(other)) > _MOST_COMPARED:
+            return False
         return _bare(column, one) == _bare(column, other)
     return bool(one == other)
 
@@ -123,5 +127,5 @@ def _narrowed(column: str, value: Any, wrong: list[Wrong]) -> Any:
 
 
 def _bare(column: str, text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text)
+    plain = nfkc(text)
     return _PUNCTUATION.sub("", plain) if column == COMMENT else "".join(plain.split())

@@ -18,7 +18,8 @@ from producers.imports.paper.keying import read_keying
 from producers.imports.refusal import refusal
 from producers.imports.sink import Connect
 from producers.placeholders import ClaimedReview, is_placeholder, placeholders_of
-from producers.publish import Publisher
+from producers.publish import publisher
+from producers.sheets.sheet_file import opened
 from schemas.events import ReviewEvent
 from schemas.identifiers import derived_id
 from schemas.reading import Invalid, read
@@ -70,18 +71,19 @@ def import_paper(
     placeholders: Iterable[str] = (),
     agreeing_only: bool = False,
     dry_run: bool = False,
-    connect: Connect = Publisher,
+    connect: Connect = publisher,
 ) -> Outcome:
     """Publish the reviews of a batch that two people keyed. Blocks. Again is harmless: a form's event id is its own.
 
     `forms`: how many came back, if the sheets do not say it. `placeholders`: case numbers on forms that stand for none.
     Raises CannotImportError, NotPublishedError: then nothing is published, or not all, and the same command does it again.
     """
-    if first.read_bytes() == second.read_bytes():
-        raise CannotImportError(
-            f"{first.name} and {second.name} are one file: two people key apart, each into their own"
-        )
-    compared = compare(read_keying(first), read_keying(second), forms)
+    with opened(first) as one, opened(second) as other:
+        if one.digest == other.digest:
+            raise CannotImportError(
+                f"{one.name} and {other.name} are one file: two people key apart, each into their own"
+            )
+        compared = compare(read_keying(one), read_keying(other), forms)
     received_at = datetime.now(UTC)
     events, problems = _events(settings, compared, received_at, _bare(placeholders))
     listed = _list(settings, compared.batch, problems)
@@ -93,7 +95,7 @@ def import_paper(
             f"{listed} (请对照原件，在写错的那份里改正后再导入){rest}"
         )
     if events and not dry_run:
-        with connect(settings.kafka) as sink:
+        with connect(settings) as sink:
             for event in events:
                 sink.send(event, SOURCE)
             sink.flush()

@@ -1,13 +1,25 @@
 """One person's keying of a batch: the workbook that the template was, with what the forms say."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from producers.errors import CannotImportError
 from producers.imports.paper.form import COLUMNS, FORM, Answers, answers, is_unused
-from producers.imports.paper.template import BAD, BATCH, BATCH_SHEET, FORMS_SHEET, ISSUED, KEYED_BY, RETURNED
-from producers.imports.rows import SURPLUS, rows
+from producers.imports.paper.template import (
+    BAD,
+    BATCH,
+    BATCH_NUMBER,
+    BATCH_SHEET,
+    FORMS_SHEET,
+    ISSUED,
+    KEYED_BY,
+    RETURNED,
+)
+from producers.sheets.rows import SURPLUS, rows
+from producers.sheets.sheet_file import SheetFile
+
+_DIGITS = 9
+"""No batch has more forms; Python refuses to read a number of thousands of digits."""
 
 
 class Form(NamedTuple):
@@ -29,44 +41,46 @@ class Keying(NamedTuple):
     unused: int
 
 
-def read_keying(path: Path) -> Keying:
+def read_keying(file: SheetFile) -> Keying:
     """Read the workbook. Blocks. Raises CannotImportError if it is not the template filled in."""
-    if path.suffix.lower() != ".xlsx":
+    if file.kind != ".xlsx":
         raise CannotImportError(
-            f"{path.name}: forms are keyed into the workbook of `hcp import paper template`"
+            f"{file.name}: forms are keyed into the workbook of `hcp import paper template`"
         )
-    batch = {row.get("项目", ""): row.get("内容", "").strip() for _, row in rows(path, BATCH_SHEET)}
-    if not batch.get(BATCH):
-        raise CannotImportError(f"{path.name}: the sheet {BATCH_SHEET} has no {BATCH}")
-    issued = _count(path, batch, ISSUED)
-    forms, unused = _forms(path, batch[BATCH], issued or 0)
+    batch = {row.get("项目", ""): row.get("内容", "").strip() for _, row in rows(file, BATCH_SHEET)}
+    if not BATCH_NUMBER.fullmatch(batch.get(BATCH, "")):
+        raise CannotImportError(
+            f"{file.name}: the sheet {BATCH_SHEET} has no {BATCH} as the template has it: put it back (请恢复原来的批次号)"
+        )
+    issued = _count(file, batch, ISSUED)
+    forms, unused = _forms(file, batch[BATCH], issued or 0)
     return Keying(
-        file=path.name,
+        file=file.name,
         batch=batch[BATCH],
         keyed_by=batch.get(KEYED_BY, ""),
-        returned=_count(path, batch, RETURNED),
-        bad=_count(path, batch, BAD),
+        returned=_count(file, batch, RETURNED),
+        bad=_count(file, batch, BAD),
         forms=forms,
         unused=unused,
     )
 
 
-def _count(path: Path, batch: dict[str, str], name: str) -> int | None:
+def _count(file: SheetFile, batch: dict[str, str], name: str) -> int | None:
     text = batch.get(name, "")
-    if text and not (text.isascii() and text.isdigit()):
-        raise CannotImportError(f"{path.name}: {name} on the sheet {BATCH_SHEET} is no number of forms")
+    if text and not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        raise CannotImportError(f"{file.name}: {name} on the sheet {BATCH_SHEET} is no number of forms")
     return int(text) if text else None
 
 
-def _forms(path: Path, batch: str, issued: int) -> tuple[dict[str, Form], int]:
+def _forms(file: SheetFile, batch: str, issued: int) -> tuple[dict[str, Form], int]:
     forms: dict[str, Form] = {}
     numbers: set[str] = set()
-    for number, cells in rows(path, FORMS_SHEET):
+    for number, cells in rows(file, FORMS_SHEET):
         if not numbers:
-            _check_columns(path, cells)
+            _check_columns(file, cells)
         name = cells[FORM].strip()
         if wrong := _disorder(cells, name, numbers, batch, issued):
-            raise CannotImportError(f"{path.name}, row {number} of {FORMS_SHEET}: {wrong}")
+            raise CannotImportError(f"{file.name}, row {number} of {FORMS_SHEET}: {wrong}")
         numbers.add(name)
         if not is_unused(cells):
             forms[name] = Form(number, answers(cells))
@@ -86,9 +100,11 @@ def _disorder(cells: dict[str, str], name: str, before: set[str], batch: str, is
 
 def _is_of(name: str, batch: str, issued: int) -> bool:
     number = name.removeprefix(f"{batch}-")
-    return number != name and number.isascii() and number.isdigit() and 1 <= int(number) <= issued
+    if number == name or not (number.isascii() and number.isdigit() and len(number) <= _DIGITS):
+        return False
+    return 1 <= int(number) <= issued
 
 
-def _check_columns(path: Path, there: Iterable[str]) -> None:
+def _check_columns(file: SheetFile, there: Iterable[str]) -> None:
     if lacking := [column for column in COLUMNS if column not in set(there)]:
-        raise CannotImportError(f"{path.name}: the sheet {FORMS_SHEET} has lost {', '.join(lacking)}")
+        raise CannotImportError(f"{file.name}: the sheet {FORMS_SHEET} has lost {', '.join(lacking)}")

@@ -1,5 +1,6 @@
 """The workbook that forms are keyed into: numbered rows, drop-downs, department and window filled in."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import date
@@ -34,6 +35,8 @@ FORMS_SHEET, BATCH_SHEET, LISTS_SHEET, HELP_SHEET = "评价表", "批次", "选�
 BATCH, ISSUED, RETURNED, BAD, KEYED_BY = "批次号", "印发份数", "收回份数", "其中差评份数", "录入人"
 MOST_FORMS = 2_000
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+BATCH_NUMBER = re.compile(r"P[0-9]{8}-[0-9A-Z]{5}")
+"""It names a file of ours, too."""
 _HELP = (
     "一、每份纸质评价表对应“评价表”中的一行，请按表单编号录入，不要改动表单编号。",
     "二、收回的评价表由两个人分别录入，各用一个文件，互不参看。两份文件不一致的地方会逐项列出，核对原件后再导入。",

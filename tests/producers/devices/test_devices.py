@@ -244,6 +244,24 @@ def test_placeholders_are_said_at_once_or_later(ledger: Settings, tmp_path: Path
 
 
 @pytest.mark.system
+def test_a_rate_is_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> None:
+    assert typed(ledger, "add", "s1", "--kind", "system", "--rate", "30000").exit_code == 0
+    assert "30000 events a minute" in typed(ledger, "list").stdout
+    assert typed(ledger, "rate", "s1", "600").stdout == "s1 may send 600 events a minute\n"
+    (told,) = json.loads(typed(ledger, "list", "--json").stdout)
+    assert told["per_minute"] == 600
+    known = registry(ledger, tmp_path)
+    known.refresh()
+    assert [sender.device.per_minute for sender in [known.find("s1")] if sender] == [600]
+    assert typed(ledger, "rate", "s1").stdout == "s1 may send as many events as any other device\n"
+    known.refresh()
+    known.stop()
+    assert [sender.device.per_minute for sender in [known.find("s1")] if sender] == [None]
+    for wrong in (("rate", "s2", "1"), ("rate", "s1", "0"), ("add", "s3", "--kind", "system", "--rate", "0")):
+        assert isinstance(typed(ledger, *wrong).exception, DeviceError)
+
+
+@pytest.mark.system
 def test_no_token_is_made_for_a_placeholder(ledger: Settings) -> None:
     office = Office(ledger)
     office.add(Device("s1", "system", placeholders=("000",)))

@@ -27,7 +27,7 @@ def open_to_all(settings: Settings, folder: Path) -> House:
 def fold(system: System, gateway: House, seconds: float = 60) -> None:
     """Send on what waits in the spool, and have a worker fold it. Blocks."""
     spool = gateway.way_in.spool
-    forwarder = Forwarder(spool, KafkaSink(system.settings.kafka))
+    forwarder = Forwarder(spool, KafkaSink(system.settings.kafka, system.edge))
     forwarder.start()
     wait_for(lambda: not spool.pending(1), seconds, "Kafka to have everything")
     assert forwarder.stop()

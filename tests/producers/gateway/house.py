@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
+from pipeline.edge import HEADER, Edge, Vouched
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from pipeline.signing import sign
@@ -21,6 +22,7 @@ from producers.gateway.app import create
 from producers.gateway.way_in import WayIn
 from producers.spool.record import Row
 from schemas.events import CE_TYPE_PREFIX
+from schemas.topics import Stream
 from tests.conftest import SEAL_KEY
 from tests.consumers.client import Client
 
@@ -30,6 +32,7 @@ SECRETS = {TERMINAL: secrets.token_bytes(32), SYSTEM: secrets.token_bytes(32)}
 
 UNLIMITED = {
     "address_per_minute": 10**9,
+    "device_per_minute": 10**9,
     "token_per_minute": 10**9,
     "token_total_per_minute": 10**9,
     "spool_bytes": 2**30,
@@ -84,6 +87,13 @@ def devices(settings: Settings) -> list[Device]:
     ]
 
 
+def vouched(settings: Settings, row: Row) -> Vouched | None:
+    """What the edge's signature of a row of the spool says, as the fold reads it."""
+    record = row.record
+    topic = settings.kafka.topic(Stream(record.stream))
+    return Edge(settings.seal).verify(dict(record.headers)[HEADER], topic, record.event_id, record.value)
+
+
 class House:
     """A gateway and its callers."""
 
@@ -126,6 +136,7 @@ class House:
 
     def close(self) -> None:
         self.way_in.devices.stop()
+        self.way_in.ledger.stop()
         self.way_in.spool.close()
 
 

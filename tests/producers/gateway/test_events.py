@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.edge import Vouched
 from pipeline.sealing import Sealer
 from schemas.cloudevents import SENT_DIGEST
 from schemas.identifiers import uuid7
@@ -21,6 +23,7 @@ from tests.producers.gateway.house import (
     ce_headers,
     envelope,
     house,
+    vouched,
 )
 
 BINARY = "application/json"
@@ -75,6 +78,19 @@ def test_a_signed_case_too(gateway: House) -> None:
     assert gateway.send(case("C1"), SYSTEM).status_code == 202
     (row,) = gateway.rows()
     assert (row.record.stream, dict(row.record.headers)["ce_type"].decode()) == ("case.v1", CASE)
+
+
+def test_what_lies_on_disk_is_signed_as_received_now_from_the_device(gateway: House) -> None:
+    """Whatever the device says itself of when it was received; seals and further fields are in what is signed."""
+    said = at_window(received_at=now(days=9), reviewer={"phone": "13800135678"}, shoe_size=44)
+    gateway.send(said)
+    gateway.send(case("C1"), SYSTEM)
+    gateway.clock.move(seconds=60)
+    assert gateway.send(said).json()["seen_before"]
+    review, served = gateway.rows()
+    received = gateway.clock() - timedelta(seconds=60)
+    assert vouched(gateway.settings, review) == Vouched("/terminal/terminal-1", received)
+    assert vouched(gateway.settings, served) == Vouched(f"/system/{SYSTEM}", received)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +210,17 @@ def test_the_chain_sees_what_the_device_sent_byte_for_byte(gateway: House, form:
     (row,) = gateway.rows()
     expected = sha256(data if form == BINARY else data.strip()).hexdigest()
     assert dict(row.record.headers)[SENT_DIGEST].decode() == expected
+
+
+@pytest.mark.parametrize("seq", [2**53 + 1, 2**63 - 1, 2.0**60])
+def test_a_number_that_would_leave_holes_without_end_is_refused(gateway: House, seq: float) -> None:
+    answer = gateway.send(at_window(device_seq=seq))
+    assert problem(answer)[:2] == (422, "invalid_event")
+    assert (answer.json()["field"], answer.json()["reason"]) == ("device_seq", "out_of_range")
+    assert str(2**53) in answer.json()["detail"]
+    body = json.dumps([envelope(at_window(device_seq=seq)), envelope(at_window(device_seq=2**53))]).encode()
+    results = post(gateway, body, form=BATCH).json()["results"]
+    assert [one["status"] for one in results] == [422, 202]
 
 
 def test_without_a_sequence_there_is_no_digest(gateway: House) -> None:

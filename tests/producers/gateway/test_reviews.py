@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import pytest
 
+from pipeline.edge import Vouched
 from pipeline.sealing import Sealer
 from producers.gateway.received import Received
 from producers.tokens import CaseToken, Claims, Kind, Place, new_id
@@ -15,7 +17,7 @@ from schemas.codes import Channel
 from schemas.identifiers import uuid7
 from tests.consumers.client import Client
 from tests.harness import case, now
-from tests.producers.gateway.house import SYSTEM, House, house
+from tests.producers.gateway.house import SYSTEM, House, house, vouched
 from tests.producers.gateway.test_events import at_window
 
 PHONE = "13800001111"
@@ -60,6 +62,14 @@ def test_a_review_of_what_the_token_is_for_whatever_the_body_says(gateway: House
     assert dict(gateway.rows()[0].record.headers)["ce_source"] == b"/api"
 
 
+def test_a_review_is_signed_as_of_whoever_issued_the_link_else_of_the_open_web(gateway: House) -> None:
+    issued = msgspec.structs.replace(service(gateway), issuer="/system/platform-1")
+    for claims in (issued, service(gateway, "C2"), place()):
+        assert submit(gateway, bearer(gateway, claims)).status_code == 202
+    said = [vouched(gateway.settings, row) for row in gateway.rows()]
+    assert said == [Vouched(who, gateway.clock()) for who in ("/system/platform-1", "/api", "/api")]
+
+
 def test_a_case_token_admits_one_review_and_one_follow_up(gateway: House) -> None:
     headers = bearer(gateway, service(gateway))
     first = said(comment="等了很久")
@@ -83,7 +93,7 @@ def test_another_gateway_knows_of_no_review_and_takes_one_more(gateway: House, t
     first, second = said(), said()
     assert submit(gateway, headers, **first).status_code == 202
     with house(tmp_path / "other") as other:
-        assert kind(other.client.get(f"/v1/reviews/{first['event_id']}")) == (404, "unknown_review")
+        assert kind(other.client.get(f"/v1/reviews/{first['event_id']}")) == (503, "ledger_away")
         assert submit(other, headers, **second).status_code == 202
         assert kind(submit(other, headers)) == (409, "already_reviewed")
         keys = {row.record.key for one in (gateway, other) for row in one.rows()}
@@ -199,10 +209,25 @@ def test_forged_forwarding_does_not_widen_the_limit(tmp_path: Path) -> None:
             return Client(gateway.app, peer).get(path, headers=headers).status_code
 
         direct = [asked("203.0.113.7", f"198.51.100.{n}") for n in range(4)]
-        assert direct == [404, 404, 404, 429]
+        assert direct == [503, 503, 503, 429]
         behind = [asked("10.0.0.1", f"198.51.100.{n}", "192.0.2.1") for n in range(4)]
-        assert behind == [404, 404, 404, 429]
-        assert asked("10.0.0.1", "192.0.2.1, 192.0.2.2") == 404
+        assert behind == [503, 503, 503, 429]
+        assert asked("10.0.0.1", "192.0.2.1, 192.0.2.2") == 503
+
+
+def test_whoever_hides_his_address_shares_one_limit(tmp_path: Path) -> None:
+    """A proxy that says `unknown`, or what a caller made it say: not a limit for each, nor the proxy's own."""
+    with house(tmp_path, address_per_minute=3, trusted_proxies=["10.0.0.1"]) as gateway:
+        hidden = ["unknown", "_a1", "192.0.2.1,", "nonsense", "999.1.1.1"]
+        answers = [
+            Client(gateway.app, "10.0.0.1").get("/r/receipt", headers={"x-forwarded-for": one}).status_code
+            for one in hidden
+        ]
+        assert answers == [200, 200, 200, 429, 429]
+        assert Client(gateway.app, "10.0.0.1").get("/r/receipt").status_code == 200, "the proxy itself"
+        forwarded = {"x-forwarded-for": "unknown"}
+        assert Client(gateway.app, "10.0.0.1").get("/metrics").status_code == 200
+        assert Client(gateway.app, "10.0.0.1").get("/metrics", headers=forwarded).status_code == 404
 
 
 def test_also_who_guesses_tokens_is_counted(tmp_path: Path) -> None:
@@ -238,7 +263,9 @@ def test_nothing_is_told_of_what_is_no_review(gateway: House) -> None:
     of_case = case("C1")
     assert gateway.send(of_case, SYSTEM).status_code == 202
     for event_id in (of_case["event_id"], str(uuid7())):
-        assert kind(gateway.client.get(f"/v1/reviews/{event_id}")) == (404, "unknown_review")
+        answer = gateway.client.get(f"/v1/reviews/{event_id}")
+        assert kind(answer) == (503, "ledger_away"), "only the ledger could know"
+        assert int(answer.headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize("said", ["", "%20", "%00", "x" * 65, "x" * 30_000, "%F0%A0%AE%B7" * 65])
@@ -247,7 +274,11 @@ def test_for_what_no_event_is_called_nobody_is_asked(
 ) -> None:
     """Anybody may ask: what lies behind it must not be made to search for what cannot be there."""
     asked = list[str]()
-    monkeypatch.setattr(Received, "find", lambda _, event_id: asked.append(event_id))
+
+    async def find(_: Received, event_id: str) -> None:
+        asked.append(event_id)
+
+    monkeypatch.setattr(Received, "find", find)
     assert kind(gateway.client.get(f"/v1/reviews/{said}")) == (404, "unknown_review")
     assert asked == []
     assert kind(gateway.client.get("/v1/reviews/%20EVT-1%0A")) == (404, "unknown_review")
@@ -260,7 +291,7 @@ def test_what_is_asked_for_is_in_no_log_and_in_no_problem(
     """An id is the sender's choice, and may hold what nobody should read."""
     with caplog.at_level(0):
         answer = gateway.client.get(f"/v1/reviews/EVT-{PHONE}")
-    assert kind(answer) == (404, "unknown_review")
+    assert kind(answer) == (503, "ledger_away")
     ours = [vars(record) for record in caplog.records if record.name.startswith(("producers", "pipeline"))]
     assert ours, "the ledger is away, and that is logged"
     assert PHONE not in answer.text + str(ours)

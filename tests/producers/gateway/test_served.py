@@ -5,17 +5,19 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
+from pipeline.web.places import Places
+from pipeline.web.protocol import HEAD_BYTES
+from pipeline.web.serving import Server
 from producers.gateway import events
 from producers.gateway.patience import Patience
-from producers.gateway.serving import OPTIONS
+from producers.gateway.serving import limits
 from tests.harness import review
 from tests.producers.gateway.house import House, ce_headers, house
 from tests.wait import wait_for
@@ -38,7 +40,8 @@ class Served:
 def served(tmp_path: Path) -> Iterator[Served]:
     """The same server as `hcp gateway` has, but for its signals and its life beside the requests."""
     with house(tmp_path) as gateway:
-        server = uvicorn.Server(uvicorn.Config(gateway.app, port=0, **(OPTIONS | {"lifespan": "off"})))
+        places = Places(limits(gateway.settings, gateway.way_in.proxies), lambda _: None)
+        server = Server(gateway.app, places, port=0, lifespan="off")
         thread = threading.Thread(target=server.run)
         thread.start()
         wait_for(lambda: server.started, 20, "the gateway")
@@ -126,6 +129,47 @@ def test_a_length_that_is_too_large_is_refused_at_once(served: Served, length: i
         connection.sendall(head(length))
         status, document, closed = answer(connection)
         assert (status, document["type"], closed) == (413, "urn:hcp:problem:too_large", True)
+
+
+GET = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
+LONG = b"x-long: " + b"x" * HEAD_BYTES + b"\r\n\r\n"
+MANY = b"x: y\r\n" * 4_000 + b"\r\n"
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What comes until the connection is closed."""
+    said = b""
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65_536):
+            said += part
+    return said
+
+
+@pytest.mark.parametrize("rest", [LONG, MANY], ids=["long", "many"])
+@pytest.mark.parametrize("before", [b"", GET + b"\r\n"], ids=["alone", "behind another"])
+def test_a_head_that_is_too_large_is_refused_in_one_piece_too(
+    served: Served, before: bytes, rest: bytes
+) -> None:
+    with served.call() as connection:
+        connection.sendall(before + GET + rest)
+        said = everything(connection)
+    assert said.count(b"HTTP/1.1 200 ") == bool(before)
+    assert said.count(b"HTTP/1.1 431 ") == 1
+
+
+def test_a_head_with_a_large_body_in_one_piece_is_none_too_large(served: Served) -> None:
+    with served.call() as connection:
+        connection.sendall(head(2 * HEAD_BYTES) + b" " * 2 * HEAD_BYTES)
+        assert answer(connection)[0] == 401
+
+
+def test_trailers_without_an_end_are_cut_off(served: Served) -> None:
+    top = head(0).replace(b"content-length: 0", b"transfer-encoding: chunked")
+    with served.call() as connection, suppress(OSError):
+        connection.sendall(top + b"1\r\nx\r\n0\r\n")
+        for _ in range(10 * HEAD_BYTES):
+            connection.sendall(b"x-endless: y\r\n")
+        raise AssertionError("nobody stopped it")
 
 
 def test_chunks_without_an_end_are_refused_when_they_are_too_many(served: Served) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pipeline.settings import Kafka, Settings
+from pipeline.settings import Settings
 from producers import state
 from producers.cli import app
 from producers.errors import AlreadyImportedError, CannotImportError, DamagedError, NotPublishedError
@@ -50,7 +50,7 @@ class Log:
         self.kept += self._sent
         self._sent.clear()
 
-    def __call__(self, _: Kafka) -> Self:
+    def __call__(self, _: Settings) -> Self:
         return self
 
     def __enter__(self) -> Self:

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from producers.cli import app
 from producers.errors import CannotImportError, DamagedError, NotPublishedError, SourceAwayError
 from producers.imports.cases import ROWS_A_FLUSH
+from producers.imports.database.cursor import cursor_of
 from producers.imports.database.poller import Polled, Poller, position_of
-from producers.imports.database.query import Query
+from producers.imports.database.query import Query, _fetched
 from producers.imports.known import load
 from tests.producers.imports.test_cases import Log, fail_second, settings_in
 from tests.producers.imports.test_sources import COMPACT
@@ -34,7 +35,7 @@ class Office:
     def __init__(self, folder: Path, log: Log | None = None, overlap: int = 0) -> None:
         self.folder, self.file, self.log = folder, folder / "office.sqlite", log or Log()
         self.overlap = overlap
-        self.tell(f"create table if not exists cases ({COLUMNS}, updated integer)")
+        self.tell(f"create table if not exists cases ({COLUMNS}, updated)")
 
     @property
     def url(self) -> str:
@@ -44,7 +45,7 @@ class Office:
         with closing(sqlite3.connect(self.file)) as connection, connection:
             connection.execute(command, parameters)
 
-    def add(self, case_no: str, updated: int | None, **cells: str) -> None:
+    def add(self, case_no: str, updated: int | str | None, **cells: str) -> None:
         values = (COMPACT | {"SBLSH": case_no} | cells).values()
         self.tell(f"insert into cases values ({', '.join('?' * (len(COMPACT) + 1))})", *values, updated)
 
@@ -337,6 +338,71 @@ def test_a_cursor_that_changes_its_kind_is_told(office: Office) -> None:
     office.tell("update cases set updated = 'x'")
     with pytest.raises(CannotImportError, match="was a number and is a text now"):
         office.poll()
+
+
+FUTURE: list[int | str] = ["2099-01-01 00:00:00", 20990101000000]
+NOW: list[int | str] = ["2026-11-02 09:30:00", 20261102093000]
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_cursor_value_in_the_future_hides_no_later_row_and_is_said(office: Office, kind: int) -> None:
+    office.add("A", NOW[kind])
+    office.add("wrong", FUTURE[kind])
+    polled = office.poll()
+    assert (polled.report.published, polled.ahead) == (2, 1)
+    assert "1 rows have a cursor value in the future" in polled.lines()[-1]
+    for number in range(1, 4):
+        office.add(f"B{number}", NOW[kind])
+        assert office.poll().report.published == 1
+    assert office.kept() == ["A", "wrong", "B1", "B2", "B3"], "the row in the future is read once"
+    office.tell("update cases set updated = ? where SBLSH = 'wrong'", NOW[kind])
+    assert office.poll().report.published == 1
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_position_that_lies_in_the_future_already_is_left_and_that_is_said(
+    office: Office, kind: int
+) -> None:
+    office.add("A", NOW[kind])
+    with office.poller() as poller:
+        poller._position.save([], cursor_of(FUTURE[kind]), 0)
+    polled = office.poll()
+    assert (polled.report.published, polled.anew) == (1, True)
+    assert "the position was in the future" in polled.lines()[-1]
+    assert (office.poll().report.rows, office.poll().anew) == (0, False)
+
+
+def test_a_row_without_a_readable_cursor_is_refused_once_and_the_others_go_on(office: Office) -> None:
+    office.add("A", 1)
+    office.tell(f"insert into cases select {COLUMNS}, cast(x'fffe' as text) from cases")
+    office.tell("update cases set updated = 'b' where SBLSH = 'A' and updated = 1")
+    report = office.poll().report
+    assert (report.published, report.counts.unmapped) == (1, 1)
+    assert report.errors is not None
+    assert "updated,内容无法识别" in report.errors.read_text(encoding="utf-8-sig")
+    assert office.poll().report.rows == 0
+    office.add("B", "c")
+    assert office.poll().report.published == 1
+
+
+def test_text_that_is_not_in_utf_8_refuses_the_row_if_the_column_is_read(office: Office) -> None:
+    office.add("A", 1)
+    office.add("B", 2)
+    office.tell("update cases set SXMC = cast(x'c8cb' as text) where SBLSH = 'A'")
+    report = office.poll().report
+    assert (report.published, report.counts.unmapped) == (1, 1)
+    assert report.errors is not None
+    assert [row["列"] for row in listed(report.errors)] == ["SXMC"]
+    assert office.kept() == ["B"]
+
+
+def test_a_value_that_a_driver_cannot_read_is_a_sentence() -> None:
+    def found() -> Iterator[Any]:
+        yield (1,)
+        raise ValueError("year 20000 is out of range")
+
+    with pytest.raises(CannotImportError, match="let the query give the column as text"):
+        list(_fetched(found()))
 
 
 def test_a_mapping_that_counts_rows_is_not_for_polls(office: Office) -> None:

@@ -10,7 +10,7 @@ import yaml
 from producers.errors import CannotImportError, Unmapped
 from producers.imports.known import known, load
 from producers.imports.mapping import Mapping
-from producers.imports.rows import SURPLUS
+from producers.sheets.rows import SURPLUS
 from schemas.catalogue import departments
 from schemas.codes import HandlingMode, Status
 from schemas.events import CaseEvent

@@ -22,8 +22,9 @@ from producers.errors import CannotImportError
 from producers.imports.listing import HIDDEN
 from producers.imports.paper.form import COLUMNS, PERSONAL, REASONS
 from producers.imports.paper.importing import Outcome, PaperReview, import_paper
-from producers.imports.paper.keying import read_keying
+from producers.imports.paper.keying import Keying, read_keying
 from producers.imports.paper.template import FORMS_SHEET, LISTS_SHEET, Issue, new_batch, write_template
+from producers.sheets.sheet_file import opened
 from schemas.catalogue import departments
 from schemas.codes import SATISFACTION, Channel, reason_codes
 from schemas.events import ReviewEvent
@@ -393,6 +394,8 @@ def broken(book: Any) -> Iterator[str]:
     yield "has lost 部门"
     sheet["B1"], book["批次"]["B2"] = "部门", None
     yield "has no 批次号"
+    book["批次"]["B2"] = "../../P20261102-TEST2"  # it names a file of ours
+    yield "has no 批次号"
     del book["批次"]
     yield "no sheet 批次"
 
@@ -400,13 +403,19 @@ def broken(book: Any) -> Iterator[str]:
 def test_a_template_that_was_tampered_with(tmp_path: Path) -> None:
     path = keying(tmp_path, "甲", {1: line()})
     book = load_workbook(path)
-    assert read_keying(path).forms
+    assert keyed(path).forms
     for said in broken(book):
         book.save(path)
         with pytest.raises(CannotImportError, match=said):
-            read_keying(path)
+            keyed(path)
+    (tmp_path / "forms.csv").touch()
     with pytest.raises(CannotImportError, match="hcp import paper template"):
-        read_keying(tmp_path / "forms.csv")
+        keyed(tmp_path / "forms.csv")
+
+
+def keyed(path: Path) -> Keying:
+    with opened(path) as file:
+        return read_keying(file)
 
 
 def test_a_dry_run_sends_nothing(desk: Desk) -> None:

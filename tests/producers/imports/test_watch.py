@@ -1,9 +1,11 @@
 """A watched folder: files that are still being written, good ones, broken ones, the same again, a crash between two steps."""
 
 import csv
+import errno
 import os
 import signal
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,14 @@ from kafka.errors import KafkaTimeoutError
 from typer.testing import CliRunner
 
 from producers.cli import app
-from producers.errors import CannotImportError, NotPublishedError
+from producers.errors import CannotImportError, DamagedError, NotPublishedError, RetryLaterError
 from producers.imports.alone import alone
 from producers.imports.known import load
 from producers.imports.polling import poll, until_told
-from producers.imports.watch import DONE, REFUSED, Taken, Watch, importer
+from producers.imports.report import Report
+from producers.imports.watch import Importer, Taken, Watch, importer
+from producers.imports.watched_folder import DONE, REFUSED
+from producers.sheets.sheet_file import SheetFile, opened
 from tests.producers.imports.test_cases import HEADER, Log, line, settings_in, sheet
 from tests.wait import wait_for
 
@@ -127,8 +132,7 @@ def test_a_file_that_still_grows_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_not_there_yet_is_not_seen(tmp_path: Path, name: str) -> None:
     bench = Bench(tmp_path)
     (bench.folder / name).write_text("x")
-    (bench.folder / "folder.csv").mkdir()
-    (bench.folder / "link.csv").symlink_to(bench.folder / name)
+    (bench.folder / "archive").mkdir()
     assert bench.rested() == []
     assert name in bench.names()
 
@@ -155,7 +159,8 @@ def test_a_crash_before_the_move_moves_it_the_next_time(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     path = sheet(bench.folder, [line(0), line(1, dept="没有的局")])
     run = importer(settings_in(bench.state), load("department-excel"), "department-excel", bench.log)
-    run(path, dry_run=False)
+    with opened(path) as file:
+        run(file, dry_run=False)
     assert bench.names() == {"cases.csv"}
     again = Bench(tmp_path, bench.log)
     (taken,) = again.rested()
@@ -173,6 +178,157 @@ def test_a_log_that_is_away_leaves_the_file_where_it_is(tmp_path: Path) -> None:
     assert bench.names() == {"cases.csv"}
     assert len(bench.look()) == 1
     assert len(bench.log.kept) == 1
+
+
+def secret_in(folder: Path) -> Path:
+    secret = folder / "secret.csv"
+    secret.write_text("geheim\n1\n", encoding="utf-8")
+    secret.chmod(0o600)
+    return secret
+
+
+def test_a_file_that_is_swapped_for_a_link_after_the_look_is_not_read(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    os.utime(sheet(bench.folder, [line(0)], "first.csv"), (1, 1))
+    second = sheet(bench.folder, [line(1)], "second.csv")
+    assert bench.look() == []
+    bench.clock.now += REST
+    looking = bench.watch.look()
+    assert next(looking).name == "first.csv"
+    second.unlink()
+    second.symlink_to(secret_in(tmp_path))
+    (taken,) = looking
+    assert "links are not followed" in taken.said
+    assert (bench.folder / REFUSED / "second.csv").is_symlink()
+    assert "geheim" not in (bench.folder / REFUSED / "second.csv.errors.csv").read_text(encoding="utf-8")
+
+
+class Swapping:
+    """An importer that does something to the folder when it has read the file."""
+
+    def __init__(self, run: Importer, swap: Callable[[], object]) -> None:
+        self._run, self._swap = run, swap
+
+    def __call__(self, file: SheetFile, *, dry_run: bool) -> Report:
+        report = self._run(file, dry_run=dry_run)
+        self._swap()
+        return report
+
+
+@pytest.mark.parametrize("wrong", [[], [line(9, dept="没有的局")]])
+def test_a_file_that_is_replaced_while_it_is_read_is_not_taken_for_the_one_that_was(
+    tmp_path: Path, wrong: list[str]
+) -> None:
+    bench = Bench(tmp_path)
+    sheet(bench.folder, [line(0), *wrong])
+    run = bench.watch._import
+    bench.watch._import = Swapping(
+        run, lambda: sheet(bench.folder, [line(1)], "new.csv").replace(bench.folder / "cases.csv")
+    )
+    (taken,) = bench.rested()
+    assert (taken.place, taken.left) == (None, True)
+    assert bench.names() == {"cases.csv"}
+    bench.watch._import = run
+    bench.rested()
+    assert f"{DONE}/cases.csv" in bench.names()
+    assert {event.case_no for event, _ in bench.log.kept} == {"MX0", "MX1"}
+
+
+def test_what_is_written_to_a_file_while_it_is_read_changes_nothing_and_is_read_later(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    path = sheet(bench.folder, [line(n) for n in range(3)])
+    with opened(path) as file:
+        before = list(file.lines())
+        path.write_text("other\n", encoding="utf-8")
+        assert list(file.lines()) == before
+        assert len(before) == 4
+
+
+@pytest.mark.parametrize("name", [DONE, REFUSED])
+def test_a_tray_that_is_no_folder_of_its_own_is_refused_before_anything_is_sent(
+    tmp_path: Path, name: str
+) -> None:
+    bench = Bench(tmp_path)
+    sheet(bench.folder, [line(0)])
+    (tmp_path / "elsewhere").mkdir()
+    for link in (True, False):
+        tray = bench.folder / name
+        tray.symlink_to(tmp_path / "elsewhere") if link else tray.touch()
+        with pytest.raises(RetryLaterError, match=f"{name} must be a folder, and no link to one"):
+            bench.rested()
+        tray.unlink()
+    assert bench.log.kept == []
+    bench.rested()
+    assert len(bench.log.kept) == 1
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_tray_that_is_swapped_for_a_link_meanwhile_leads_nowhere(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    sheet(bench.folder, [line(0)])
+
+    def swap() -> None:
+        (bench.folder / DONE).rename(bench.folder / "was done")
+        (bench.folder / DONE).symlink_to(tmp_path / "elsewhere")
+
+    bench.watch._import = Swapping(bench.watch._import, swap)
+    bench.rested()
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert "was done/cases.csv" in bench.names()
+
+
+def test_a_folder_that_is_gone_is_said_and_looked_for_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.folder.rename(tmp_path / "moved")
+    with pytest.raises(RetryLaterError, match="cannot be opened: No such file"):
+        bench.look()
+    (tmp_path / "moved").rename(bench.folder)
+    assert bench.look() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; tried again"),
+        (DamagedError("state is damaged"), "state is damaged; tried again"),
+        (ZeroDivisionError(), "an error of ours (ZeroDivisionError), please report it; tried again"),
+    ],
+)
+def test_what_goes_wrong_with_one_file_stops_no_other(tmp_path: Path, error: Exception, said: str) -> None:
+    bench = Bench(tmp_path)
+    os.utime(sheet(bench.folder, [line(0)], "first.csv"), (1, 1))
+    sheet(bench.folder, [line(1)], "second.csv")
+    run = bench.watch._import
+
+    def fail(file: SheetFile, *, dry_run: bool) -> Report:
+        if file.name == "first.csv":
+            raise error
+        return run(file, dry_run=dry_run)
+
+    bench.watch._import = fail
+    first, second = bench.rested()
+    assert first.lines() == [f"first.csv: left where it is, {said}"]
+    assert second.place is not None
+    bench.watch._import = run
+    bench.rested()
+    assert {event.case_no for event, _ in bench.log.kept} == {"MX0", "MX1"}
+
+
+def test_a_list_is_for_nobody_who_could_not_read_the_file(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for mode in (0o600, 0o640, 0o777):
+        sheet(bench.folder, ["x"], f"{mode:o}.csv").chmod(mode)
+        (bench.folder / f"{mode:o}.pdf").touch(mode)
+        (bench.folder / f"{mode:o}.pdf").chmod(mode)
+    bench.rested()
+    modes = {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in (bench.folder / REFUSED).glob("*.errors.csv")
+    }
+    assert set(modes) == {f"{mode}.{kind}.errors.csv" for mode in (600, 640, 777) for kind in ("csv", "pdf")}
+    assert {mode for name, mode in modes.items() if name.startswith("600")} == {0o600}
+    assert {mode for name, mode in modes.items() if name.startswith("640")} == {0o640}
+    assert {mode for name, mode in modes.items() if name.startswith("777")} == {0o664}
 
 
 def test_a_dry_run_moves_and_sends_nothing(tmp_path: Path) -> None:

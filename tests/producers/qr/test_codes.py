@@ -84,9 +84,12 @@ def test_a_wrong_list_is_told_by_its_row(tmp_path: Path, text: str, sentence: st
 def test_a_list_that_is_no_text(tmp_path: Path) -> None:
     file = tmp_path / "windows.xlsx"
     file.write_bytes(b"PK\xff\xfe")
-    with pytest.raises(InputError, match="cannot be read as CSV"):
+    with pytest.raises(InputError, match="no XLSX workbook"):
         windows(file)
-    with pytest.raises(InputError, match="cannot be read as CSV"):
+    (tmp_path / "link.csv").symlink_to(file)
+    with pytest.raises(InputError, match="links are not followed"):
+        windows(tmp_path / "link.csv")
+    with pytest.raises(InputError, match="is not there"):
         windows(tmp_path / "none.csv")
 
 
@@ -148,7 +151,7 @@ def test_a_case_s_number_is_the_contract_s(typed: str) -> None:
 
 def test_a_window_of_a_list_is_cleaned_and_refused_by_its_row(tmp_path: Path) -> None:
     file, long = tmp_path / "windows.csv", "W" * 65
-    file.write_text(f"window_code,name\nW\x001,窗口\n{long},窗口\n", encoding="utf-8")
+    file.write_text(f"window_code,name\nW\x7f1,窗口\n{long},窗口\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"row 3: window_code: .* <= 64"):
         windows(file)
     file.write_text("window_code,name\nW\x7f1,窗口\n", encoding="utf-8")

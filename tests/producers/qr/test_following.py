@@ -1,5 +1,6 @@
 """What the holder of a receipt is told: from the ledger, at every step of a ticket; from the spool, before that."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,8 @@ from pipeline.ledger.engine import engine
 from pipeline.ledger.office_tables import ticket_step
 from pipeline.ledger.tables import ticket
 from pipeline.settings import Settings
-from producers.qr.following import STATES, UNKNOWN, Following
+from producers.gateway.ledger import Ledger
+from producers.qr.following import STATES, UNKNOWN, Following, Progress
 from producers.spool.spool import Spool
 from schemas.tickets import CLOSED, State
 from tests.consumers.filling import TAX, bad_review, fill, police_case
@@ -29,7 +31,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 
 @pytest.fixture
-def following(ledger: Settings, spool: Spool) -> Following:
+def following(ledger: Settings, spool: Spool) -> Iterator[Following]:
     fill(
         ledger,
         police_case("C-1"),
@@ -38,7 +40,13 @@ def following(ledger: Settings, spool: Spool) -> Following:
         review(None, 5, event_id=GOOD, submitted_at=AT, received_at=AT),
         review("C-2", 5, event_id=GOOD_OF_A_CASE, submitted_at=AT, received_at=AT),
     )
-    return Following(ledger, spool)
+    asked = Ledger(ledger.database)
+    yield Following(ledger.rules.zone, spool, asked)
+    asked.stop()
+
+
+def progress(following: Following, event_id: str) -> Progress:
+    return asyncio.run(following.progress(event_id))
 
 
 def step(settings: Settings, state: State, number: int) -> None:
@@ -64,7 +72,7 @@ def test_every_state_of_a_ticket_is_told(ledger: Settings, following: Following)
     for number, state in enumerate(State, start=1):
         if state is not State.NEW:
             step(ledger, state, number)
-        told = following.progress(BAD)
+        told = progress(following, BAD)
         assert (told.title, told.words) == STATES[state]
         facts = dict(told.facts)
         assert facts["承办部门"] == TAX.name
@@ -76,14 +84,14 @@ def test_every_state_of_a_ticket_is_told(ledger: Settings, following: Following)
 @pytest.mark.parametrize("event_id", [GOOD, GOOD_OF_A_CASE], ids=["place", "case"])
 def test_a_good_review_was_received_however_long_ago(following: Following, event_id: str) -> None:
     """The spool has forgotten it: the ledger has not."""
-    told = following.progress(event_id)
+    told = progress(following, event_id)
     assert told.title == "您的评价已收到"
     assert dict(told.facts) == {"收到时间": "2026年6月9日 10:00"}
 
 
 def test_a_case_s_ticket_is_found(following: Following) -> None:
-    assert following.progress(OF_A_CASE).title == STATES[State.NEW][0]
+    assert progress(following, OF_A_CASE).title == STATES[State.NEW][0]
 
 
 def test_what_nobody_knows(following: Following) -> None:
-    assert following.progress("019a0000-0000-7000-8000-000000000009") == UNKNOWN
+    assert progress(following, "019a0000-0000-7000-8000-000000000009") == UNKNOWN

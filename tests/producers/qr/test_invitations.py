@@ -58,6 +58,7 @@ def test_a_system_gets_a_link_for_its_case(gateway: House) -> None:
     assert isinstance(claims, CaseToken)
     assert (claims.case_no, claims.service_no, claims.channel) == ("MX1", 2, "app")
     assert (claims.name, claims.dept_code) == ("设立登记", "D9")
+    assert claims.issuer == f"/system/{SYSTEM}"
     assert said["url"] == f"{gateway.settings.gateway.url}/r/{said['token']}"
     assert said["sms"] == "not_sent"
     assert gateway.client.get(f"/r/{said['token']}").status_code == 200

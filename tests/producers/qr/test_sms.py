@@ -15,10 +15,10 @@ import pytest
 from prometheus_client import REGISTRY
 from typer.testing import CliRunner
 
+from pipeline.runtime.logs import Lines
 from pipeline.sealing import Sealer
 from producers.cli import app
 from producers.errors import InputError
-from producers.gateway.logs import Lines
 from producers.qr.sms.outbox import FIRST_SECONDS, MOST_SECONDS, Outbox
 from producers.qr.sms.store import FILE
 from producers.qr.sms.webhook import Message, NotTaken, Refused, post

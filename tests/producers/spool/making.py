@@ -33,7 +33,7 @@ def record(
     event_id: str, key: str = "case-1", value: bytes = b'{"satisfaction":5}', digest: str = "d"
 ) -> Record:
     """An event."""
-    headers = [("ce_id", event_id.encode()), ("ce_source", b"/terminal/1")]
+    headers = [("ce_id", event_id.encode()), ("ce_source", b"/terminal/1"), ("hcp_edge", b"as it was signed")]
     return Record(event_id, digest, "review.v1", key.encode(), headers, value)
 
 

@@ -15,13 +15,14 @@ from kafka import KafkaConsumer
 from kafka.admin import ConfigResource
 
 from deploy.embedded.kafka import Kafka as Broker
+from pipeline.edge import HEADER, Vouched
 from pipeline.log import admin, client_options, declare_topics
 from pipeline.settings import Kafka, Settings
 from producers.spool.kafka_sink import KafkaSink
-from producers.spool.record import Row
+from producers.spool.record import Record, Row
 from producers.spool.sink import Refused, Unsent
 from schemas.topics import Stream
-from tests.conftest import CACHE
+from tests.conftest import CACHE, EDGE
 from tests.producers.spool.making import record
 from tests.wait import wait_for
 
@@ -57,7 +58,7 @@ def more(consumer: KafkaConsumer, found: list[Any], count: int) -> bool:
 
 
 def test_rows_arrive_as_they_are_and_in_order(stack: Settings) -> None:
-    sink = KafkaSink(stack.kafka)
+    sink = KafkaSink(stack.kafka, EDGE)
     sent = rows(*(f"e{n}" for n in range(200)))
     sink.send(sent)
     found = read(stack.kafka, 200)
@@ -70,8 +71,32 @@ def test_rows_arrive_as_they_are_and_in_order(stack: Settings) -> None:
     sink.close()
 
 
+def test_a_row_from_before_the_signature_is_signed_as_its_gateway_would_have_done(stack: Settings) -> None:
+    """Else its delay in the spool would be held against its sender. Sent again, it has the same bytes."""
+    received = "2026-11-22T23:59:59.123456Z"
+    body = b'{"satisfaction":5,"received_at":"%s"}' % received.encode()
+    old = [
+        Row(n, Record(f"e{n}", "d", "review.v1", b"k", [("ce_source", b"/system/a")], value), NOW)
+        for n, value in ((1, body), (2, b"no JSON"), (1, body))
+    ]
+    sink = KafkaSink(stack.kafka, EDGE)
+    sink.send(old)
+    sink.close()
+    found = read(stack.kafka, 3)
+    topic = stack.kafka.topic(Stream.REVIEW)
+    said = [
+        EDGE.verify(dict(one.headers)[HEADER], topic, f"e{n}", one.value)
+        for n, one in zip((1, 2), found, strict=False)
+    ]
+    assert said == [
+        Vouched("/system/a", datetime.fromisoformat(received)),
+        Vouched("/system/a", NOW),
+    ]
+    assert found[2].headers == found[0].headers
+
+
 def test_a_row_that_no_topic_takes_is_refused_and_the_others_are_sent(stack: Settings) -> None:
-    sink = KafkaSink(stack.kafka)
+    sink = KafkaSink(stack.kafka, EDGE)
     large = Row(2, record("large", value=bytes(2_000_000)), NOW)
     one, three = rows("e1", "-", "e3")[::2]
     with pytest.raises(Refused) as refused:
@@ -86,7 +111,7 @@ def test_a_row_that_no_topic_takes_is_refused_and_the_others_are_sent(stack: Set
 )
 def test_nobody_there_is_told_at_once(servers: str) -> None:
     with pytest.raises(Unsent, match="nobody listens"):
-        KafkaSink(Kafka(bootstrap_servers=servers)).send(rows("e1"))
+        KafkaSink(Kafka(bootstrap_servers=servers), EDGE).send(rows("e1"))
 
 
 @pytest.fixture
@@ -106,10 +131,11 @@ FORWARDS = """
     from producers import publish
     from producers.spool.forwarder import Forwarder
     from producers.spool.kafka_sink import KafkaSink
+    from tests.conftest import EDGE
     from tests.producers.spool.making import fill, spool
     publish.ACK_SECONDS = 2.0
     with spool(Path(sys.argv[1])) as open_:
-        forwarder = Forwarder(open_, KafkaSink(Kafka(bootstrap_servers=sys.argv[2])), first_pause=0.05)
+        forwarder = Forwarder(open_, KafkaSink(Kafka(bootstrap_servers=sys.argv[2]), EDGE), first_pause=0.05)
         forwarder.start()
         for line in sys.stdin:
             fill(open_, *line.split())
@@ -173,7 +199,7 @@ def test_a_row_that_the_broker_refuses_keeps_no_other_from_being_sent(stack: Set
     with admin(stack.kafka) as client:
         resource = ConfigResource("TOPIC", stack.kafka.topic(Stream.REVIEW), {"max.message.bytes": "20000"})
         client.alter_configs([resource])
-    sink = KafkaSink(stack.kafka)
+    sink = KafkaSink(stack.kafka, EDGE)
     large = Row(2, record("large", value=os.urandom(60_000)), NOW)
     one, three = rows("e1", "-", "e3")[::2]
     wait_for(lambda: refused_by(sink, [one, large, three]) == {2: "too_large"}, 30, "the limit to hold")

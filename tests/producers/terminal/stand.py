@@ -5,13 +5,19 @@ import socket
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import uvicorn
 
+from pipeline.clock import utc_now
+from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.devices.device import Device
-from producers.devices.managing import encode
+from producers.devices.managing import NewKey
+from producers.devices.tickets import Tickets
+from producers.screen import enrolling
+from producers.terminal.enrolment import link
 from schemas.cloudevents import SENT_DIGEST
 from tests.producers.gateway.house import SECRETS, SYSTEM, TERMINAL, House, key, settings_in
 from tests.wait import wait_for
@@ -25,6 +31,8 @@ class Stand:
     def __init__(self, folder: Path) -> None:
         self.settings = settings_in(folder)
         self.port = _free_port()
+        self._tickets = Tickets(Sealer(self.settings.seal), utc_now)
+        self._given: dict[str, bytes] = {}
 
     @property
     def gateway(self) -> str:
@@ -40,11 +48,16 @@ class Stand:
         return self.link_of(TERMINAL, SECRETS[TERMINAL])
 
     def link_of(self, device: str, secret: bytes) -> str:
-        return f"{self.page}#device={device}&key=k1&secret={encode(secret)}"
+        """One that gives this secret, whatever the register says."""
+        ticket = self._tickets.make(device, "k1")
+        self._given[self._tickets.read(ticket).ticket_id] = secret
+        return link(self.gateway, WINDOW, NewKey(device, "k1", "", ticket))
 
     def open(self) -> None:
         """The gateway is there."""
         self.house = House(self.settings, _devices(self.settings))
+        self._patch = patch.object(enrolling, "secret_of", lambda _, ticket: self._given[ticket.ticket_id])
+        self._patch.start()
         config = uvicorn.Config(
             self.house.app, port=self.port, log_level="critical", ws="none", lifespan="off", access_log=False
         )
@@ -57,6 +70,7 @@ class Stand:
         """The gateway is gone, with all its streams; what it has taken stays in its spool."""
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(20)
+        self._patch.stop()
         self.house.close()
 
     def invite(self, window: str = WINDOW, **invitation: Any) -> httpx.Response:

@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from producers.devices.managing import NewKey, encode
 from producers.terminal.cli import app
-from producers.terminal.enrolment import link
 from tests.producers.gateway.house import TERMINAL
 from tests.producers.terminal.stand import WINDOW, Stand, unbroken
 
@@ -101,7 +99,7 @@ def test_what_the_gateway_refuses_is_set_aside_and_told(stand: Stand, home: Path
 
 def test_an_unknown_key_waits_and_says_why(stand: Stand, tmp_path: Path) -> None:
     folder = tmp_path / "stranger"
-    enrol(link(stand.gateway, WINDOW, NewKey(TERMINAL, "k1", encode(bytes(32)))), folder)
+    enrol(stand.link_of(TERMINAL, bytes(32)), folder)
     ran = hcp("run", "--folder", str(folder), "--drain", "0.5", said=lines(REVIEW))
     assert "signature_wrong" in ran.stderr
     assert status(folder)["waiting"] == 1
@@ -110,13 +108,23 @@ def test_an_unknown_key_waits_and_says_why(stand: Stand, tmp_path: Path) -> None
 def test_another_device_does_not_take_over_while_reviews_wait(stand: Stand, home: Path) -> None:
     stand.close()
     hcp("review", "--folder", str(home), "--satisfaction", "5", "--drain", "0")
-    other = link(stand.gateway, WINDOW, NewKey("terminal-2", "k1", encode(bytes(32))))
+    other, same = stand.link_of("terminal-2", bytes(32)), stand.link
     refused = enrol(other, home)
     assert refused.exit_code != 0
     assert "reviews of terminal-1 wait" in str(refused.exception)
-    assert enrol(stand.link, home).exit_code == 0  # a new key of the same device
-    assert status(home)["device_id"] == TERMINAL
+    assert "does not answer" in str(enrol(same, home).exception)
     stand.open()
+    assert enrol(same, home).exit_code == 0, "a new key of the same device, and its link was not used up"
+    assert status(home)["device_id"] == TERMINAL
+
+
+def test_a_link_works_once(stand: Stand, home: Path, tmp_path: Path) -> None:
+    link = stand.link
+    assert enrol(link, tmp_path / "one").exit_code == 0
+    refused = enrol(link, tmp_path / "two")
+    assert refused.exit_code != 0
+    assert "works once, and for 15 minutes; hcp device rotate prints another" in str(refused.exception)
+    assert not (tmp_path / "two").exists()
 
 
 def test_a_terminal_that_nobody_enrolled_says_so(tmp_path: Path) -> None:

@@ -3,13 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
 
 import httpx
+import msgspec
 import pytest
 
 from producers.devices.device import Device
+from producers.devices.registry import Sender
 from producers.gateway.asking import asked
 from producers.screen import stream
 from producers.screen.invitations import Invitation, Invitations, Mailbox
@@ -200,21 +205,61 @@ async def told(heard: AsyncIterator[bytes]) -> bytes:
 def test_a_stream_ends_when_the_gateway_does_and_not_before_a_call_that_came_is_told() -> None:
     async def story() -> tuple[bytes, bytes, bytes]:
         ours = Invitations()
-        called, idle = (stream.heard(devices(settings)[0], window, ours) for window in ("W1", "W2"))
+        called, idle = (stream.heard(terminal, window, ours, lambda: True) for window in ("W1", "W2"))
         for one in (called, idle):
             assert b"terminal" in await anext(one)
         waiting = asyncio.create_task(told(idle))
         await asyncio.sleep(0)
         ours.call("W1", Invitation("C1"))
         ours.end()
-        late = stream.heard(devices(settings)[0], "W3", ours)
+        late = stream.heard(terminal, "W3", ours, lambda: True)
         return await told(called), await waiting, await told(late)
 
-    settings = settings_in(Path("nowhere"))
+    terminal = devices(settings_in(Path("nowhere")))[0]
     called, idle, late = asyncio.run(asyncio.wait_for(story(), 5))
     assert b"C1" in called
     assert idle == b": \n\n"
     assert late.count(b"event: ") == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"revoked_at": datetime.now(UTC)}, {"window_code": "W2"}, {"keys": ()}, None]
+)
+def test_a_stream_ends_as_soon_as_its_device_is_not_what_it_was(
+    house: House, change: dict[str, Any] | None
+) -> None:
+    """Revoked, moved to another window, given another key, or gone; a call that came at that moment is not told."""
+    registry, (terminal, *others) = house.way_in.devices, devices(house.settings)
+    terminal = cast(Sender, registry.find(terminal.device_id)).device
+
+    async def story() -> tuple[bytes, bytes]:
+        ours = Invitations()
+        registry.changed.append(ours.look_again)
+        heard = stream.heard(terminal, "W1", ours, partial(registry.has_still, terminal))
+        assert b"terminal" in await anext(heard)
+        waiting = asyncio.create_task(told(heard))
+        await asyncio.to_thread(learn, [terminal, *others, Device("new", "system")])
+        await asyncio.sleep(0)
+        assert not waiting.done(), "another device was added"
+        ours.call("W1", Invitation("C1"))
+        await asyncio.sleep(0)
+        ours.call("W1", Invitation("C2"))
+        changed = [] if change is None else [msgspec.structs.replace(terminal, **change)]
+        learn([*changed, *others])
+        return await asyncio.wait_for(waiting, 5), await told(
+            stream.heard(terminal, "W1", ours, partial(registry.has_still, terminal))
+        )
+
+    def learn(known: list[Device]) -> None:
+        with (
+            patch("producers.devices.registry.all_devices", return_value=known),
+            patch.object(registry, "_ledger"),
+        ):
+            assert registry.refresh()
+
+    heard, late = asyncio.run(story())
+    assert b"C2" not in heard
+    assert b"event: invitation" not in late
 
 
 def test_the_page_and_its_files_are_there_for_everybody_and_nothing_else_is(house: House) -> None:

@@ -1,0 +1,1 @@
+"""What every process of ours stands on: its log."""
