@@ -27,7 +27,7 @@ tools: $(VENV)/.installed-test
 	@$(BIN)/python -m tests.tools
 
 test: tools check  ## everything, on real Kafka, PostgreSQL, Prometheus and Chromium
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not proof"
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not proof"
 
 test-fast: $(VENV)/.installed-test  ## unit and property tests, no servers
 	@$(BIN)/pytest -m "not system and not browser and not promtool"

@@ -37,6 +37,11 @@ hypothesis.settings.load_profile("noisy")
 """Two processes share two cores with the servers: how long an example takes says nothing about it."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first: two processes that share the files out end together then, not minutes apart."""
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
     """No setting of the outside reaches a test, and a JVM that lives for a minute optimises nothing: half of its work, else."""

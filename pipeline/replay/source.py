@@ -1,9 +1,10 @@
 """Where a replay reads: the raw records that the ledger keeps, or the log as far back as it goes, and raw before that."""
 
 import heapq
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -22,7 +23,8 @@ from pipeline.settings import Kafka
 
 PORTION_RECORDS = 500
 """Small blocks are joined up to here, so that partitions are folded at one pace of time."""
-SILENCE_MS = 30_000
+POLL_MS = 500
+SILENCE_SECONDS = 30.0
 """A broker that delivers nothing of what it has for so long is away."""
 
 
@@ -181,12 +183,7 @@ class Source:
             consumer.assign([tp])
             consumer.seek(tp, at)
             while at < span.end:
-                polled = consumer.poll(SILENCE_MS).get(tp, [])
-                after = consumer.position(tp)
-                if after == at:
-                    raise Stop(
-                        f"the log delivers nothing of {span.topic}[{span.partition}] from offset {at}: is Kafka up?"
-                    )
+                polled, after = _polled(consumer, tp, at)
                 records = [Record(r.offset, r.timestamp, r.key, tuple(r.headers), r.value) for r in polled]
                 yield _within(
                     Portion(span.stream, span.topic, span.partition, at, after, records), at, span.end
@@ -194,6 +191,20 @@ class Source:
                 at = after
         finally:
             consumer.close()
+
+
+def _polled(consumer: KafkaConsumer, tp: TopicPartition, at: int) -> tuple[list[Any], int]:
+    """What the log delivers from `at`, and where it goes on: transaction markers and holes lead there without a record.
+
+    Blocks. Raises Stop if there is neither.
+    """
+    deadline = time.monotonic() + SILENCE_SECONDS
+    while time.monotonic() < deadline:
+        polled = consumer.poll(POLL_MS).get(tp, [])
+        after = consumer.position(tp)
+        if after > at:
+            return polled, after
+    raise Stop(f"the log delivers nothing of {tp.topic}[{tp.partition}] from offset {at}: is Kafka up?")
 
 
 def _unpack(span: Span, first: int, records: int, data: memoryview) -> list[RawRecord]:

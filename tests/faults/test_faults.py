@@ -8,7 +8,6 @@ from tests.faults.arena import Arena
 from tests.faults.kinds import KINDS
 from tests.faults.run import Ledger, plan, run
 from tests.faults.twins import TWINS, Twin
-from tests.proof import twins
 
 pytestmark = pytest.mark.system
 SEED = 11
@@ -33,7 +32,8 @@ def test_one_of_each_short_kind_leaves_the_ledger_as_the_model_has_it(tmp_path: 
     assert {one.kind for one in ledger.struck} == set(KINDS) - LONG
 
 
-@pytest.mark.parametrize("name", twins(TWINS))
+@pytest.mark.proof
+@pytest.mark.parametrize("name", TWINS)
 def test_a_broken_twin_goes_red(name: str, tmp_path: Path) -> None:
     twin = TWINS[name]
     ledger = hold(tmp_path, plan(SEED, 2, twin.shown_by), twin)

@@ -7,14 +7,14 @@ import pytest
 from tests.liveness.conftest import Grounds
 from tests.liveness.failing import ERRORS, refused
 from tests.liveness.twins import PARTITION, REFUSED, TWINS
-from tests.proof import twins
 
 pytestmark = pytest.mark.system
 SECONDS = 15.0
 """Long enough for a worker that is whole, as the other tests show; a broken one is not waited for in vain."""
 
 
-@pytest.mark.parametrize("name", twins(TWINS))
+@pytest.mark.proof
+@pytest.mark.parametrize("name", TWINS)
 def test_a_broken_twin_breaks_the_promise(name: str, grounds: Grounds) -> None:
     twin = TWINS[name]
     with ExitStack() as stack:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof import twins
 from tests.soak.ground import Ground
 from tests.soak.run import Soaked, soak
 from tests.soak.twins import TWINS
@@ -27,7 +26,8 @@ def test_without_kafka_and_with_a_killed_gateway_every_202_arrives_once(tmp_path
     assert found.lost_answers > 0, "nobody was there when the gateway was killed"
 
 
-@pytest.mark.parametrize("name", twins(TWINS))
+@pytest.mark.proof
+@pytest.mark.parametrize("name", TWINS)
 def test_a_broken_twin_goes_red(name: str, tmp_path: Path) -> None:
     found = soaked(tmp_path, TWINS[name], drain=15)
     assert any(" lost: " in words for words in found.wrong), "\n".join(found.wrong)

@@ -116,6 +116,7 @@ HOPEFUL = """
 """
 
 
+@pytest.mark.proof
 def test_a_terminal_that_takes_no_answer_for_an_answer_goes_red(
     system: System, gateway: GatewayProcess
 ) -> None:

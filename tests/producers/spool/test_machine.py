@@ -268,6 +268,7 @@ class MarksFirst(Forwarder):
         return len(rows)
 
 
+@pytest.mark.proof
 def test_a_twin_that_marks_first_is_found_out() -> None:
     class Twin(Machine):
         forwarder = MarksFirst
