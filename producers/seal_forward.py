@@ -77,6 +77,7 @@ def _consumer(kafka: Kafka, topic: str, group: str) -> Any:
         topic,
         **log.client_options(kafka),
         group_id=group,
+        bootstrap_timeout_ms=int(log.CONNECT_SECONDS * 1000),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         isolation_level="read_committed",
