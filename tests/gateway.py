@@ -91,9 +91,8 @@ class Sender:
     def send(self, event: dict[str, Any]) -> httpx.Response:
         """Sign and send one. Blocks. Raises httpx.HTTPError: nobody knows whether it was taken."""
         body = json.dumps(event).encode()
+        key = self._key
         signed = sign(
-            self._key.device_id, self._key.key_id, decode(self._key.secret), "POST", "/v1/events", body
+            *(key.device_id, key.key_id, decode(key.secret)), "POST", "/v1/events", body, ce_headers(event)
         )
-        return self._post(
-            f"{self.url}/v1/events", content=body, headers=ce_headers(event) | signed, timeout=20
-        )
+        return self._post(f"{self.url}/v1/events", content=body, headers=signed, timeout=20)

@@ -65,7 +65,7 @@ class Gateway:
     def send(self, event: ReviewEvent) -> Receipt:
         """It is on the gateway's disk when this returns. Blocks for a while. Raises Refused."""
         body = _encode(event)
-        headers = sign(*self._sender, "POST", self._target, body) | self._headers(event)
+        headers = sign(*self._sender, "POST", self._target, body, self._headers(event))
         try:
             with closing(self._connection()) as connection:
                 connection.request("POST", self._target, body, headers)

@@ -172,6 +172,8 @@ device = Table(
         comment="the numbers that it sends for no case, cleaned",
     ),
     Column("per_minute", Integer, comment="events that it may send; null: as any other"),
+    Column("version_1_until", DateTime(timezone=True), comment="may sign with version 1 until; null: never"),
+    Column("version_2_seen_at", DateTime(timezone=True), comment="first signed with version 2, while it may"),
     comment="who may send to the gateway, and for which place; an empty place is any",
 )
 

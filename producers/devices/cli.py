@@ -1,13 +1,15 @@
-"""`hcp device add | list | placeholders | rate | rotate | revoke`."""
+"""`hcp device add | list | placeholders | rate | rotate | revoke | version-1`."""
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
+from pipeline.clock import utc_now
 from pipeline.times import shown
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ app = typer.Typer(
     help="Who may send to the gateway: terminals, and the departments' systems.", no_args_is_help=True
 )
 
+DAY = "%Y-%m-%d"
 DeviceId = Annotated[str, typer.Argument(metavar="DEVICE", help="Its id: letters, digits, points, _ and -.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -48,6 +51,14 @@ def add(
     rate: Annotated[
         int | None, typer.Option(help="Events a minute that it may send. Not given: as any other.")
     ] = None,
+    version_1_until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=[DAY],
+            metavar="DATE",
+            help="It may sign with version 1 until this day begins. Not given: with version 2 only.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a device; print its secret, and for a window's terminal the link that enrols it. They are shown this once."""
@@ -57,6 +68,7 @@ def add(
         *(device_id, kind.value, name, tuple(channel or ()), dept, hall, window),
         placeholders=tuple(placeholder or ()),
         per_minute=rate,
+        version_1_until=_beginning(version_1_until),
     )
     _show(_office().add(new), new, as_json=as_json)
 
@@ -107,6 +119,26 @@ def rate(
     """Let a device send so many events a minute; the gateway knows it within 2 s. What is more gets 429, and may come later."""
     _office().set_rate(device_id, per_minute)
     typer.echo(f"{device_id} may send {_rate(per_minute)}")
+
+
+@app.command("version-1")
+def version_1(
+    device_id: DeviceId,
+    until: Annotated[
+        datetime | None,
+        typer.Argument(formats=[DAY], metavar="DATE", help="A day within the year to come."),
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Accept version 2 only, from now on.")] = False,
+) -> None:
+    """Accept version 1 of a device's signature until this day begins; show until when. The gateway knows it within 2 s."""
+    from pipeline.settings import load
+
+    office = _office()
+    if until and none:
+        raise typer.BadParameter("a date, or --none")
+    if until or none:
+        office.set_version_1_until(device_id, _beginning(until))
+    typer.echo(f"{device_id}: {_signature(office.device(device_id), load().rules.zone)}")
 
 
 @app.command()
@@ -169,6 +201,7 @@ def _words(device: "Device", zone: ZoneInfo) -> Iterator[str]:
     yield " ".join(
         key.key_id + (f" until {shown(key.not_after, zone)}" if key.not_after else "") for key in device.keys
     )
+    yield _signature(device, zone)
     if device.per_minute:
         yield _rate(device.per_minute)
     if device.placeholders:
@@ -183,6 +216,22 @@ def _rate(per_minute: int | None) -> str:
     return f"{per_minute} events a minute" if per_minute else "as many events as any other device"
 
 
+def _beginning(day: datetime | None) -> datetime | None:
+    """When this day begins in the county."""
+    from pipeline.settings import load
+
+    return day and day.replace(tzinfo=load().rules.zone)
+
+
+def _signature(device: "Device", zone: ZoneInfo) -> str:
+    """Which versions of its signature are accepted; of a device that may sign with both, whether it has changed over."""
+    if not device.version_1_until or not device.takes_version_1(utc_now().timestamp()):
+        return "signature version 2 only"
+    seen = device.version_2_seen_at
+    known = f"version 2 seen {shown(seen, zone)}" if seen else "version 2 not seen yet"
+    return f"signature version 1 until {shown(device.version_1_until, zone)}, {known}"
+
+
 def _document(device: "Device") -> dict[str, object]:
     return {
         "device_id": device.device_id,
@@ -194,6 +243,8 @@ def _document(device: "Device") -> dict[str, object]:
         "window_code": device.window_code,
         "placeholders": list(device.placeholders),
         "per_minute": device.per_minute,
+        "version_1_until": device.version_1_until.isoformat() if device.version_1_until else None,
+        "version_2_seen_at": device.version_2_seen_at.isoformat() if device.version_2_seen_at else None,
         "revoked_at": device.revoked_at.isoformat() if device.revoked_at else None,
         "keys": [
             {"key_id": key.key_id, "not_after": key.not_after.isoformat() if key.not_after else None}

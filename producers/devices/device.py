@@ -23,6 +23,8 @@ class Device(msgspec.Struct, frozen=True):
 
     `placeholders`: the numbers that it sends where a case has none, as `producers.placeholders.bare` gives them.
     `per_minute`: how many events it may send; None: as many as any other (`HCP_GATEWAY__DEVICE_PER_MINUTE`).
+    `version_1_until`: until when it may sign with version 1, too; None: never. `version_2_seen_at`: when a device that may
+    first signed with version 2.
     """
 
     device_id: str
@@ -36,11 +38,17 @@ class Device(msgspec.Struct, frozen=True):
     keys: tuple[Key, ...] = ()
     placeholders: tuple[str, ...] = ()
     per_minute: int | None = None
+    version_1_until: datetime | None = None
+    version_2_seen_at: datetime | None = None
 
     @property
     def source(self) -> str:
         """The CloudEvents source of what it sends."""
         return f"/{self.kind}/{self.device_id}"
+
+    def takes_version_1(self, at: float) -> bool:
+        """Whether version 1 of its signature counts then. `at`: Unix seconds."""
+        return self.version_1_until is not None and at < self.version_1_until.timestamp()
 
     def key(self, key_id: str) -> Key | None:
         """This key of it, also one whose time is over."""

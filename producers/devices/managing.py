@@ -26,6 +26,7 @@ from schemas.codes import Channel
 SECRET_BYTES = 32
 MOST_PER_MINUTE = 1_000_000
 """More than any gateway takes."""
+MOST_VERSION_1 = timedelta(days=366)
 _SPAN = re.compile("([0-9]{1,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -50,6 +51,7 @@ class Office:
     def add(self, new: Device) -> NewKey:
         """Register a device; returns its first key."""
         _check(new)
+        _check_until(new.version_1_until, self._clock())
         new = replace(new, placeholders=_placeholders(new.placeholders))
         with self._register() as connection:
             stored.insert_device(connection, new)
@@ -86,6 +88,13 @@ class Office:
         with self._register() as connection:
             stored.lock_device(connection, device_id)
             stored.set_rate(connection, device_id, per_minute)
+
+    def set_version_1_until(self, device_id: str, until: datetime | None) -> None:
+        """Version 1 of its signature counts until then, beside version 2; None: not any more."""
+        _check_until(until, self._clock())
+        with self._register() as connection:
+            stored.lock_device(connection, device_id)
+            stored.set_version_1_until(connection, device_id, until)
 
     def devices(self) -> list[Device]:
         """All of them, in the order of their ids."""
@@ -172,3 +181,10 @@ def _check(new: Device) -> None:
 def _check_rate(per_minute: int | None) -> None:
     if per_minute is not None and not 1 <= per_minute <= MOST_PER_MINUTE:
         raise DeviceError(f"a rate is 1 to {MOST_PER_MINUTE} events a minute")
+
+
+def _check_until(until: datetime | None, now: datetime) -> None:
+    if until is not None and not now < until <= now + MOST_VERSION_1:
+        raise DeviceError(
+            "version 1 may end on a day within the year to come; to end it now: hcp device version-1 DEVICE --none"
+        )

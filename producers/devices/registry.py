@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,7 +18,7 @@ from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
 from producers import state
 from producers.devices.device import Device
-from producers.devices.stored import all_devices
+from producers.devices.stored import all_devices, mark_version_2_seen
 from producers.errors import DamagedError
 
 REFRESH_SECONDS = 1.0
@@ -25,6 +26,8 @@ REFRESH_SECONDS = 1.0
 QUERY_LIMIT = "4s"
 STOP_SECONDS = 2.0
 FILE = "devices.json"
+TRANSITION = timedelta(days=90)
+"""So long after its copy was made a device may sign with version 1, where the copy says nothing of that."""
 REWRITE = timedelta(minutes=1)
 """An unchanged copy is written again after this: its time says how old it is after a restart."""
 
@@ -32,10 +35,14 @@ log = logging.getLogger(__name__)
 
 
 class Copy(msgspec.Struct):
-    """The file: what the ledger had at `read_at`. Secrets are sealed in it as they are there."""
+    """The file: what the ledger had at `read_at`. Secrets are sealed in it as they are there.
+
+    `dated`: whether it says until when each device may sign with version 1; a release before did not.
+    """
 
     read_at: datetime
     devices: list[Device]
+    dated: bool = False
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -61,6 +68,7 @@ class Registry:
         self._senders: dict[str, Sender] = {}
         self.read_at: datetime | None = None
         self._written_at: datetime | None = None
+        self._seen: set[str] = set()
         self.changed: list[Callable[[], None]] = []
         """Called in the thread that refreshes, whenever a device is not what it was."""
         self._stopping = threading.Event()
@@ -75,6 +83,10 @@ class Registry:
         """Whether this device is what it was: not revoked, with the same keys, the same place. Does not block."""
         sender = self._senders.get(device.device_id)
         return sender is not None and sender.device == device
+
+    def saw_version_2(self, device_id: str) -> None:
+        """It has signed with version 2; the ledger is told at the next refresh. Does not block."""
+        self._seen.add(device_id)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -117,9 +129,23 @@ class Registry:
         while not self._stopping.is_set():
             try:
                 self.refresh()
+                self._report_seen()
             except Exception:  # a defect must not make it blind for good
                 log.exception("failed", extra={"task": "devices"})
             self._stopping.wait(REFRESH_SECONDS)
+
+    def _report_seen(self) -> None:
+        """Tell the ledger who has signed with version 2: once a device, and kept for the next time if it is away."""
+        seen = set(self._seen)
+        if not seen:
+            return
+        try:
+            with self._ledger.begin() as connection:
+                mark_version_2_seen(connection, seen, self._clock())
+        except SQLAlchemyError as error:
+            log.warning("away", extra={"task": "version_2_seen", "error": type(error).__name__})
+            return
+        self._seen -= seen
 
     def _learn(self, devices: list[Device]) -> bool:
         """Have these and no others; returns whether that is new."""
@@ -152,7 +178,7 @@ class Registry:
             log.warning("copy_damaged", extra={"file": str(self._file)})
             return
         if copy:
-            self._learn(copy.devices)
+            self._learn(copy.devices if copy.dated else _dated(copy))
             self.read_at = self._written_at = copy.read_at
 
     def _save(self, devices: list[Device], changed: bool) -> None:
@@ -160,7 +186,12 @@ class Registry:
         if not changed and self._written_at and at - self._written_at < REWRITE:
             return
         try:
-            state.write(self._file, Copy(at, devices))
+            state.write(self._file, Copy(at, devices, dated=True))
             self._written_at = at
         except OSError as error:
             log.warning("copy_not_written", extra={"error": type(error).__name__})
+
+
+def _dated(copy: Copy) -> list[Device]:
+    """The devices of a copy that a release before version 2 has made: nobody is refused while the ledger is away."""
+    return [replace(device, version_1_until=copy.read_at + TRANSITION) for device in copy.devices]

@@ -1,6 +1,6 @@
 """Devices in the ledger's schema `office`: read, added, given another key, revoked. Every function blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -29,6 +29,8 @@ def all_devices(connection: Connection) -> list[Device]:
             tuple(keys.get(row.device_id, [])),
             tuple(row.placeholders),
             row.per_minute,
+            row.version_1_until,
+            row.version_2_seen_at,
         )
         for row in connection.execute(select(device).order_by(device.c.device_id))
     ]
@@ -46,6 +48,7 @@ def insert_device(connection: Connection, new: Device) -> None:
         "window_code": new.window_code,
         "placeholders": list(new.placeholders),
         "per_minute": new.per_minute,
+        "version_1_until": new.version_1_until,
     }
     try:
         connection.execute(insert(device).values(columns))
@@ -96,6 +99,17 @@ def set_placeholders(connection: Connection, device_id: str, numbers: Sequence[s
 def set_rate(connection: Connection, device_id: str, per_minute: int | None) -> None:
     """So many events a minute it may send; None: as many as any other."""
     connection.execute(update(device).where(device.c.device_id == device_id).values(per_minute=per_minute))
+
+
+def set_version_1_until(connection: Connection, device_id: str, until: datetime | None) -> None:
+    """Until then version 1 of its signature counts; None: not any more."""
+    connection.execute(update(device).where(device.c.device_id == device_id).values(version_1_until=until))
+
+
+def mark_version_2_seen(connection: Connection, device_ids: Collection[str], at: datetime) -> None:
+    """These have signed with version 2; those of which that is known keep their time."""
+    unseen = device.c.device_id.in_(device_ids) & device.c.version_2_seen_at.is_(None)
+    connection.execute(update(device).where(unseen).values(version_2_seen_at=at))
 
 
 def revoke(connection: Connection, device_id: str, at: datetime) -> None:

@@ -27,9 +27,12 @@ _SIGNED = [
     header(signing.KEY, "the id of its key", "k1", pattern="^[A-Za-z0-9._-]{1,64}$"),
     header(signing.TIME, "Unix seconds", "1795426800", pattern="^[0-9]{9,11}$"),
     header(signing.NONCE, "used once", "Zm9vYmFyYmF6cXV4cXV1", pattern="^[A-Za-z0-9_-]{16,64}$"),
+    header(signing.VERSION, "of the signature", signing.V2, enum=list(signing.VERSIONS)),
     header(signing.ALGORITHM, "how it is signed", signing.ALGORITHMS[0], enum=list(signing.ALGORITHMS)),
     header(
-        signing.SIGNATURE, "hexadecimal HMAC over method, path, time, nonce and SHA-256 of the body", "9f…"
+        signing.SIGNATURE,
+        "hexadecimal HMAC over version, method, path, time, nonce, SHA-256 of the body, content-type and ce-*",
+        "9f…",
     ),
 ]
 _LIMITED = {

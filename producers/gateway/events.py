@@ -100,12 +100,13 @@ class Events:
         await response(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        headers = dict(sent)
         demand(headers.get("accept", ""), JSON)
         form = media_type(headers)
         limit = BATCH_BODY if form == BATCH else BODY
         body = await read_body(scope, receive, limit, self._way_in.patience)
-        device, nonce = self._way_in.device_of(headers, scope, body)
+        device, nonce = self._way_in.device_of(sent, scope, body)
         if form == BATCH:
             return await self._take_all(device, nonce, batch(body))
         told = binary(headers, body) if form == BINARY else structured(body)

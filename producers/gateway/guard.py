@@ -124,7 +124,7 @@ class Guarded(Declared):
     async def _recognise(self, request: Request, body: bytes, spent: list[Spent]) -> None:
         way_in, rules = self._way_in, self.rules
         if rules.auth is Auth.SIGNED:
-            signed = way_in.device_of(request.headers, request.scope, body)
+            signed = way_in.device_of(request.headers.items(), request.scope, body)
             request.state.device, request.state.nonce = signed
             await way_in.use_up(request.state.nonce)
         if rules.auth is Auth.TOKEN:

@@ -35,6 +35,9 @@ _SIGNED: dict[int, list[Exception]] = {
     401: [
         NotSigned("the header hcp-nonce is missing or not of its form"),
         Unauthorized("signature_wrong", "The signature is not that of a known device over this request"),
+        Unauthorized(
+            "signature_outdated", "Version 1 of the signature is no longer accepted from this device"
+        ),
     ],
     403: [Forbidden("foreign_place", "window_code", "window_code is not the device's own")],
     409: [NonceUsed()],

@@ -1,10 +1,10 @@
 """Who signed a request: a device of the registry, with a key of its own that still holds, now."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from starlette.types import Scope
 
-from pipeline.signing import Signed
+from pipeline.signing import V1, V2, Signed
 from producers.devices.device import Device
 from producers.devices.registry import Registry
 from producers.gateway.errors import Unauthorized
@@ -13,7 +13,7 @@ from producers.gateway.errors import Unauthorized
 def device_of(
     devices: Registry,
     skew: int,
-    headers: Mapping[str, str],
+    headers: Collection[tuple[str, str]],
     method: str,
     target: str,
     body: bytes,
@@ -21,6 +21,7 @@ def device_of(
 ) -> tuple[Device, str]:
     """The device that signed this, and the nonce under which it may be taken once. `at`: Unix seconds, `skew`: seconds.
 
+    `headers`: as `Signed.of` has them.
     Raises NotSigned, Unauthorized. An unknown device, an unknown key and a wrong signature are told alike; whoever has the
     secret is told more.
     """
@@ -35,6 +36,14 @@ def device_of(
     key = device.key(signed.key_id)
     if key is None or (key.not_after is not None and at > key.not_after.timestamp()):
         raise Unauthorized("key_expired", "Another key has followed this one")
+    if signed.version == V1 and not device.takes_version_1(at):
+        raise Unauthorized(
+            "signature_outdated",
+            "Version 1 of the signature is no longer accepted from this device",
+            "sign with version 2 (hcp-version: 2); until then its date can be set: hcp device version-1",
+        )
+    if signed.version == V2 and device.version_1_until and not device.version_2_seen_at:
+        devices.saw_version_2(device.device_id)
     if abs(at - signed.at) > skew:
         raise Unauthorized(
             "clock_skew",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
@@ -81,9 +81,12 @@ class WayIn:
         self.lasting: list[Callable[[], None]] = []
         """How to end the answers that last for minutes; called in the event loop, when the gateway is told to stop."""
 
-    def device_of(self, headers: Mapping[str, str], scope: Scope, body: bytes) -> tuple[Device, str]:
+    def device_of(
+        self, headers: Collection[tuple[str, str]], scope: Scope, body: bytes
+    ) -> tuple[Device, str]:
         """The device that signed this request now, and its nonce. Raises NotSigned, Unauthorized, RateLimited.
 
+        `headers`: as `Signed.of` has them, one that was sent twice twice.
         Only what a device has signed counts for it; all else counts for the address from which it came.
         """
         at = self.clock().timestamp()

@@ -42,14 +42,13 @@ encode = msgspec.json.Encoder().encode
 def single(sender: Sender, event: CaseEvent | ReviewEvent, body: bytes) -> Request:
     """An event in binary form, signed. `body`: its JSON."""
     headers = {f"ce-{name}": value for name, value in _attributes(sender, event).items()}
-    signed = sign(*sender, "POST", EVENTS, body)
-    return Request("POST", EVENTS, signed | headers | {"content-type": "application/json"}, body)
+    return _signed(sender, EVENTS, body, headers | {"content-type": "application/json"})
 
 
 def batch(sender: Sender, events: Iterable[CaseEvent | ReviewEvent]) -> Request:
     """Events in a batch, signed as one."""
     body = encode([_attributes(sender, event) | {"data": event} for event in events])
-    return Request("POST", EVENTS, sign(*sender, "POST", EVENTS, body) | {"content-type": BATCH}, body)
+    return _signed(sender, EVENTS, body, {"content-type": BATCH})
 
 
 def spoken(token: str, event: ReviewEvent) -> Request:
@@ -101,9 +100,11 @@ def from_home(event: ReviewEvent) -> dict[str, str]:
 def invitation(sender: Sender, event: ReviewEvent) -> Request:
     """The case's system asks for the token with which its citizen reviews."""
     asked = {name: getattr(event, name) for name in ASKED if getattr(event, name)} | {"item_name": "模拟办件"}
-    body = encode(asked)
-    signed = sign(*sender, "POST", INVITATIONS, body)
-    return Request("POST", INVITATIONS, signed | {"content-type": "application/json"}, body)
+    return _signed(sender, INVITATIONS, encode(asked), {"content-type": "application/json"})
+
+
+def _signed(sender: Sender, path: str, body: bytes, headers: dict[str, str]) -> Request:
+    return Request("POST", path, sign(*sender, "POST", path, body, headers), body)
 
 
 def on_the_wall(event: ReviewEvent) -> Place:

@@ -91,7 +91,7 @@ class HttpSink:
         """Nothing stays open between two batches."""
 
     def _post(self, body: bytes) -> list[Told]:
-        headers = sign(*self._sender, "POST", self._target, body) | {"content-type": MEDIA_TYPE}
+        headers = sign(*self._sender, "POST", self._target, body, {"content-type": MEDIA_TYPE})
         try:
             with closing(self._connection()) as connection:
                 connection.request("POST", self._target, body, headers)

@@ -76,15 +76,15 @@ def requests(key: NewKey, host: str, number: int) -> Iterator[bytes]:
     for _ in range(number):
         event = review(str(uuid7()), channel="terminal", reason_codes=["501"], comment="办得很快")
         body = json.dumps(event, ensure_ascii=False).encode()
-        headers = sign(key.device_id, key.key_id, secret, "POST", "/v1/events", body) | {
-            "host": host,
+        told = {
             "content-type": "application/json",
-            "content-length": str(len(body)),
             "ce-specversion": "1.0",
             "ce-id": event["event_id"],
             "ce-source": "/bench",
             "ce-type": CE_TYPE_PREFIX + Stream.REVIEW,
         }
+        headers = sign(key.device_id, key.key_id, secret, "POST", "/v1/events", body, told)
+        headers |= {"host": host, "content-length": str(len(body))}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         yield f"POST /v1/events HTTP/1.1\r\n{lines}\r\n".encode() + body
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from pipeline.signing import Signed
 from tests.browser.tablet import TALL, WIDE, Tablet, Twin, fill_storage, tablet, twin_of
-from tests.producers.gateway.house import SECRETS, SYSTEM
+from tests.producers.gateway.house import SECRETS, SYSTEM, TERMINAL
 from tests.producers.terminal.stand import Stand, unbroken
 from tests.wait import wait_for
 
@@ -50,6 +51,24 @@ def test_the_secret_stays_in_the_browser_and_cannot_be_read(stand: Stand, one: T
     device = kept_device(one)
     assert device == {"id": "terminal-1", "keyId": "k1", "readable": False, "others": ["profile"]}
     assert one.page.evaluate("JSON.stringify(localStorage)") == "{}"
+
+
+def test_the_page_signs_as_everybody_does(stand: Stand, one: Tablet) -> None:
+    """Whatever headers it sends, in whatever order and letters; a GET without any, too."""
+    secret, path, body = SECRETS[TERMINAL], "/v1/events?a=b", "{}"
+    for headers in ({}, {"Content-Type": "application/JSON; a=b", "ce-a1": "1", "CE-a": " 2 ", "x-ce": "3"}):
+        sent = one.page.evaluate(
+            """async ([path, body, headers]) => {
+              const { current } = await import("/terminal/static/enrolment.js");
+              const { signed } = await import("/terminal/static/signing.js");
+              return signed(await current(), "POST", path, new TextEncoder().encode(body), headers, Date.now());
+            }""",
+            [path, body, headers],
+        )
+        told = Signed.of([(name.lower(), value) for name, value in sent.items()])
+        assert told.version == "2"
+        assert sent.items() >= headers.items()
+        assert told.is_by(secret, "POST", path, body.encode())
 
 
 @pytest.mark.parametrize("harm", ["&ticket=***", "&ticket="])

@@ -1,6 +1,7 @@
 """Migrations: up, down, up; what they make is what the tables say; twice at once is once."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,6 +15,7 @@ from pipeline.replay.fresh import make
 from pipeline.settings import Settings
 
 pytestmark = pytest.mark.system
+BEFORE_SIGNATURE_VERSION = "0014"
 
 
 def differences(settings: Settings) -> list[object]:
@@ -75,6 +77,22 @@ def test_up_down_up(ledger: Settings) -> None:
     upgrade(ledger.database)
     assert differences(ledger) == []
     assert relations(ledger) == len(tables.ledger.tables) + len(office_tables.office.tables)
+
+
+def test_devices_that_are_there_may_sign_with_version_1_for_90_days(ledger: Settings) -> None:
+    add = text("insert into office.device (device_id, kind, channels) values (:name, 'system', '{}')")
+    days = text("select device_id, version_1_until - now() from office.device")
+    downgrade(ledger.database, BEFORE_SIGNATURE_VERSION)
+    pool = engine(ledger.database, "test")
+    with pool.begin() as connection:
+        connection.execute(add, {"name": "old"})
+    upgrade(ledger.database)
+    with pool.begin() as connection:
+        connection.execute(add, {"name": "new"})
+        left = {row[0]: row[1] for row in connection.execute(days)}
+    pool.dispose()
+    assert left["new"] is None
+    assert timedelta(days=89) < left["old"] <= timedelta(days=90)
 
 
 def test_two_starts_at_once_are_one_migration(ledger: Settings) -> None:

@@ -88,7 +88,7 @@ def test_what_is_revoked_hears_and_says_nothing_more_within_two_seconds(
 def listening(url: str, key: NewKey) -> Iterator[Iterator[str]]:
     """What a terminal hears of those who are called, line by line, after it was told who it is."""
     path = "/v1/terminals/W1/invitations"
-    headers = sign(key.device_id, key.key_id, decode(key.secret), "GET", path, b"")
+    headers = sign(key.device_id, key.key_id, decode(key.secret), "GET", path, b"", {})
     with httpx.stream("GET", f"{url}{path}", headers=headers, timeout=30) as answer:
         lines = answer.iter_lines()
         assert [next(lines)[:15] for _ in range(3)] == ["event: terminal", 'data: {"name":"', ""]
@@ -137,7 +137,7 @@ def stopped_while_a_terminal_listens(system: System, code: str = "") -> str:
     key, path = terminal(system.settings), "/v1/terminals/W1/invitations"
     gateway = GatewayProcess(system.settings, system.folder, code)
     gateway.start()
-    signed = sign(key.device_id, key.key_id, decode(key.secret), "GET", path, b"")
+    signed = sign(key.device_id, key.key_id, decode(key.secret), "GET", path, b"", {})
     try:
         with httpx.stream("GET", gateway.url + path, headers=signed, timeout=20) as heard:
             lines = heard.iter_lines()

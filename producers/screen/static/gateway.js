@@ -1,6 +1,6 @@
 // The gateway, as this tablet speaks with it: every request signed, at the gateway's time if the tablet's clock is wrong.
 
-import { signature } from "./signing.js";
+import { signed } from "./signing.js";
 
 const NOTHING = new Uint8Array();
 const PROBLEM = "urn:hcp:problem:";
@@ -21,9 +21,9 @@ export class Gateway {
   }
 
   async #once(method, path, body, headers, signal) {
-    const signed = await signature(this.device, method, path, body, Date.now() + this.#ahead);
+    const all = await signed(this.device, method, path, body, headers, Date.now() + this.#ahead);
     const sent = method === "GET" ? undefined : body;
-    return fetch(path, { method, body: sent, headers: { ...headers, ...signed }, signal, cache: "no-store" });
+    return fetch(path, { method, body: sent, headers: all, signal, cache: "no-store" });
   }
 
   async #clockWasWrong(answer) {

@@ -20,6 +20,7 @@ from producers.devices.managing import Office, decode, span
 from producers.devices.registry import FILE, Copy, Registry
 from producers.errors import DeviceError, InputError
 from tests.producers.gateway.house import settings_in
+from tests.wait import wait_for
 
 TERMINAL = Device("w1", "terminal", "一号窗口", ("terminal",), "", "H1", "W1")
 
@@ -259,6 +260,77 @@ def test_a_rate_is_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> No
     assert [sender.device.per_minute for sender in [known.find("s1")] if sender] == [None]
     for wrong in (("rate", "s2", "1"), ("rate", "s1", "0"), ("add", "s3", "--kind", "system", "--rate", "0")):
         assert isinstance(typed(ledger, *wrong).exception, DeviceError)
+
+
+@pytest.mark.system
+def test_version_1_is_given_a_date_at_once_or_later(ledger: Settings, tmp_path: Path) -> None:
+    day = datetime.now(ledger.rules.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    soon, later = day + timedelta(days=30), day + timedelta(days=60)
+
+    def known() -> datetime | None:
+        one = registry(ledger, tmp_path)
+        one.refresh()
+        one.stop()
+        sender = one.find("s1")
+        return sender.device.version_1_until if sender else None
+
+    assert typed(ledger, "add", "s0", "--kind", "system").exit_code == 0
+    assert "signature version 2 only" in typed(ledger, "list").stdout
+    words = ("add", "s1", "--kind", "system", "--version-1-until", f"{soon:%Y-%m-%d}")
+    assert typed(ledger, *words).exit_code == 0
+    assert known() == soon
+    assert f"signature version 1 until {soon:%Y-%m-%d} 00:00:00+08:00" in typed(ledger, "list").stdout
+    told = {one["device_id"]: one for one in json.loads(typed(ledger, "list", "--json").stdout)}
+    assert told["s0"]["version_1_until"] is None
+    assert datetime.fromisoformat(told["s1"]["version_1_until"]) == soon
+    moved = typed(ledger, "version-1", "s1", f"{later:%Y-%m-%d}")
+    told_until = f"s1: signature version 1 until {later:%Y-%m-%d} 00:00:00+08:00, version 2 not seen yet\n"
+    assert moved.stdout == told_until
+    assert typed(ledger, "version-1", "s1").stdout == told_until
+    assert known() == later
+    assert typed(ledger, "version-1", "s1", "--none").stdout == "s1: signature version 2 only\n"
+    assert known() is None
+    for wrong in (
+        ("version-1", "s2"),
+        ("version-1", "s1", f"{day:%Y-%m-%d}"),
+        ("version-1", "s1", "9999-12-31"),
+        ("version-1", "s1", "0001-01-01"),
+        ("add", "s3", "--kind", "system", "--version-1-until", f"{day:%Y-%m-%d}"),
+    ):
+        assert isinstance(typed(ledger, *wrong).exception, DeviceError)
+    for unread in (["tomorrow"], [f"{later:%Y-%m-%d}", "--none"]):
+        assert typed(ledger, "version-1", "s1", *unread).exit_code == 2
+
+
+@pytest.mark.system
+def test_who_has_signed_with_version_2_is_told_once(ledger: Settings, tmp_path: Path) -> None:
+    clock, until = Clock(), datetime.now(UTC) + timedelta(days=30)
+    office, known = Office(ledger), registry(ledger, tmp_path, clock)
+    for name in ("s1", "s2"):
+        office.add(Device(name, "system", version_1_until=until))
+    known.saw_version_2("s1")
+    known.start()
+    first = clock()
+    wait_for(lambda: office.device("s1").version_2_seen_at == first, 20, "the ledger to know it")
+    clock.now += timedelta(days=1)
+    known.saw_version_2("s1")
+    known.saw_version_2("s2")
+    wait_for(lambda: office.device("s2").version_2_seen_at == clock(), 20, "the ledger to know the other")
+    known.stop()
+    assert office.device("s1").version_2_seen_at == first
+    assert "version 2 seen" in typed(ledger, "list").stdout
+
+
+def test_a_copy_of_the_release_before_refuses_nobody(tmp_path: Path) -> None:
+    """The ledger may be away when the gateway comes up anew."""
+    now = datetime.now(UTC)
+    copy = {"read_at": now.isoformat(), "devices": [{"device_id": "w1", "kind": "terminal"}]}
+    (tmp_path / FILE).write_text(json.dumps(copy))
+    known = registry(settings_in(tmp_path), tmp_path)
+    sender = known.find("w1")
+    known.stop()
+    assert sender is not None
+    assert sender.device.version_1_until == now + timedelta(days=90)
 
 
 @pytest.mark.system

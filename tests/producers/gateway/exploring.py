@@ -53,9 +53,14 @@ class Admitted(requests.auth.AuthBase):
             path=request.path_url,
             device=self._device,
             method=str(request.method),
+            headers={name: _text(value) for name, value in request.headers.items()},
         )
         request.headers.update(signed | {"authorization": f"Bearer {self._token}"})
         return request
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def explore(gateway: House, cases: int) -> dict[str, Noted]:

@@ -103,7 +103,9 @@ class House:
         self.settings, self.clock = settings, clock or Clock()
         folder = settings.gateway.spool_dir
         folder.mkdir(parents=True, exist_ok=True)
-        state.write(folder / FILE, Copy(self.clock(), devices(settings) if known is None else known))
+        state.write(
+            folder / FILE, Copy(self.clock(), devices(settings) if known is None else known, dated=True)
+        )
         self.app: Starlette = create(settings, self.clock)
         self.client = Client(self.app)
 
@@ -123,15 +125,16 @@ class House:
     def signed(
         self, body: bytes, path: str = "/v1/events", device: str = TERMINAL, **more: Any
     ) -> dict[str, str]:
-        """The headers of a signature."""
-        options = {"key_id": "k1", "secret": SECRETS.get(device, b""), "method": "POST"} | more
+        """The headers of a signed request: `headers`, and those of the signature."""
+        options = {"key_id": "k1", "secret": SECRETS.get(device, b""), "method": "POST", "headers": {}} | more
         at = options.pop("at", int(self.clock().timestamp()))
         return sign(device, path=path, body=body, at=at, **options)
 
     def send(self, event: dict[str, Any], device: str = TERMINAL, **more: Any) -> httpx.Response:
         """One event in binary form, signed."""
         body = json.dumps(event).encode()
-        headers = ce_headers(event) | self.signed(body, device=device) | more.pop("headers", {})
+        own = more.pop("headers", {})
+        headers = self.signed(body, device=device, headers=ce_headers(event) | own) | own
         return self.client.post("/v1/events", content=body, headers=headers, **more)
 
     def close(self) -> None:

@@ -117,7 +117,7 @@ async def _one(gateway: House, chance: random.Random, noted: Noted) -> None:
     device, form = (TERMINAL if reviewed else SYSTEM), chance.choice(FORMS)
     attributes = ce_headers(event) | {"content-type": form}
     body = mutant(chance, event, form)
-    headers = attributes | gateway.signed(body, device=device)
+    headers = gateway.signed(body, device=device, headers=attributes)
     status, media, answer = await post(gateway, headers, body)
     assert status in {202, 207, 400, 403, 413, 422}, (status, body)
     assert json.loads(answer)

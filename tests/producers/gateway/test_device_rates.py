@@ -89,7 +89,7 @@ def test_each_event_of_a_batch_counts(tmp_path: Path) -> None:
     with house(tmp_path, device_per_minute=10) as gateway:
         for number, status in ((10, 202), (1, 429)):
             body = json.dumps([envelope(case(f"C{number}-{n}")) for n in range(number)]).encode()
-            headers = gateway.signed(body, device=SYSTEM) | {"content-type": BATCH}
+            headers = gateway.signed(body, device=SYSTEM, headers={"content-type": BATCH})
             assert gateway.client.post("/v1/events", content=body, headers=headers).status_code == status
 
 

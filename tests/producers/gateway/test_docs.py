@@ -1,5 +1,6 @@
 """docs/gateway.md: its examples run as they stand there, its tables say what is."""
 
+import hmac
 import json
 import re
 import shutil
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.signing import Signed
+from producers.devices.managing import encode
 from producers.gateway.guard import Declared
 from tests.producers.gateway.house import SYSTEM, TERMINAL, House
 from tests.producers.shown import Shown
@@ -48,6 +51,20 @@ def test_javascript(shown: Shown) -> None:
     taken = json.loads(shown.run(TERMINAL, "node", "--input-type=module", "-e", example("javascript")))
     assert taken["status"] == 202
     assert shown.gateway.values()[0]["event_id"] == taken["event_id"]
+
+
+def test_the_worked_signature_is_the_one_that_counts() -> None:
+    head, body = example("http").rstrip("\n").split("\n\n")
+    first, *lines = head.split("\n")
+    method, path, _ = first.split(" ")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    secret, sm3 = bytes(range(1, 33)), re.findall(r"its signature is\n`([0-9a-f]{64})`", PAGE)
+    assert encode(secret) in PAGE
+    signed = Signed.of(headers.items())
+    assert signed.is_by(secret, method, path, body.encode())
+    assert hmac.new(secret, example("text").rstrip("\n").encode(), "sha256").hexdigest() == signed.signature
+    other = Signed.of((headers | {"hcp-algorithm": "hmac-sm3", "hcp-signature": sm3[0]}).items())
+    assert other.is_by(secret, method, path, body.encode())
 
 
 def table(heading: str) -> list[list[str]]:

@@ -40,7 +40,7 @@ def post(
     gateway: House, body: bytes, form: str, device: str = "terminal-1", **headers: str
 ) -> httpx.Response:
     """This body, whatever it is, signed."""
-    said = gateway.signed(body, device=device) | {"content-type": form} | headers
+    said = gateway.signed(body, device=device, headers={"content-type": form} | headers)
     return gateway.client.post("/v1/events", content=body, headers=said)
 
 

@@ -71,10 +71,12 @@ async def asked(gateway: House, target: str, headers: dict[str, str], body: byte
     return statuses[0]
 
 
-def signed(gateway: House, body: bytes, form: str, path: str = PATH, device: str = TERMINAL) -> Headers:
-    """The headers of a request that a device sends, signed anew for each try."""
-    told = ce_headers(said()) | {"content-type": form}
-    return lambda: told | gateway.signed(body, path=path, device=device)
+def signed(
+    gateway: House, body: bytes, form: str, path: str = PATH, device: str = TERMINAL, **more: str
+) -> Headers:
+    """The headers of a request that a device sends, signed anew for each try. `more`: others that it sends."""
+    told = ce_headers(said()) | {"content-type": form} | more
+    return lambda: gateway.signed(body, path=path, device=device, headers=told)
 
 
 def filled(length: int, before: str, piece: str, after: str) -> bytes:
@@ -328,7 +330,7 @@ def test_addresses_and_headers(open_house: House, target: str, headers: dict[str
 def test_headers_of_an_event(gateway: House, name: str) -> None:
     body = json.dumps(said()).encode()
     for text in (quote(MARKS) * (LONG // 12), ";charset=" * (LONG // 9), "," * LONG):
-        headers = signed(gateway, body, BINARY)
+        headers = signed(gateway, body, BINARY, **{name: text})
         seconds, status = held_by(gateway, PATH, lambda: headers() | {name: text}, body)  # noqa: B023  called here
         assert 200 <= status < 500
         assert seconds < MOST_SECONDS

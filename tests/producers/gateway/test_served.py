@@ -79,7 +79,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, Any], bool]:
 def test_a_signed_review_over_the_wire(served: Served) -> None:
     event = review("C1", channel="terminal")
     body = json.dumps(event).encode()
-    headers = ce_headers(event) | served.gateway.signed(body, path="/v1/events?from=test")
+    headers = served.gateway.signed(body, path="/v1/events?from=test", headers=ce_headers(event))
     url = f"http://127.0.0.1:{served.port}/v1/events?from=test"
     taken = httpx.post(url, content=body, headers=headers)
     assert (taken.status_code, "server" in taken.headers) == (202, False)
@@ -115,7 +115,9 @@ def test_a_body_that_trickles_is_cut_off_too(served: Served) -> None:
 def test_who_takes_his_time_within_it_is_served(served: Served) -> None:
     event = review("C1", channel="terminal")
     body = json.dumps(event).encode()
-    lines = [f"{name}: {value}" for name, value in (ce_headers(event) | served.gateway.signed(body)).items()]
+    lines = [
+        f"{name}: {value}" for name, value in served.gateway.signed(body, headers=ce_headers(event)).items()
+    ]
     with served.call() as connection:
         connection.sendall(head(len(body), "application/json", *lines[1:]))
         for part in (body[:10], body[10:20], body[20:]):
@@ -217,7 +219,7 @@ def test_a_defect_is_told_without_its_words(
     monkeypatch.setattr(events, "binary", broken)
     caplog.set_level(logging.DEBUG)
     body = b'{"phone": "13800001111"}'
-    headers = served.gateway.signed(body) | {"content-type": "application/json"}
+    headers = served.gateway.signed(body, headers={"content-type": "application/json"})
     told = httpx.post(f"http://127.0.0.1:{served.port}/v1/events", content=body, headers=headers)
     assert (told.status_code, told.json()["type"]) == (500, "urn:hcp:problem:internal")
     assert told.headers["cache-control"] == "no-store"

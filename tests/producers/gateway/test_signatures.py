@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline import signing
 from pipeline.signing import NotSigned, Signed, sign
@@ -29,6 +31,14 @@ from tests.producers.gateway.house import (
     settings_in,
 )
 
+AT = 1_795_426_800
+SENT = {
+    "CE-Id": " e 1\t",
+    "ce-a": "2",
+    "ce-a1": "3",
+    "Content-Type": "Application/JSON; charset=utf-8",
+    "x-ce": "9",
+}
 LONG = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopqabcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"
 
 
@@ -59,8 +69,8 @@ def test_known_vectors(algorithm: str, secret: bytes, said: bytes, mac: str) -> 
     assert signing._mac(secret, algorithm, said) == mac
 
 
-def test_what_is_signed_is_five_lines() -> None:
-    headers = sign("d", "k", b"secret", "POST", "/v1/events?a=b", b"body", at=1_795_426_800)
+def test_version_1_signs_five_lines() -> None:
+    headers = sign("d", "k", b"secret", "POST", "/v1/events?a=b", b"body", SENT, at=AT, version="1")
     lines = [
         "POST",
         "/v1/events?a=b",
@@ -71,23 +81,82 @@ def test_what_is_signed_is_five_lines() -> None:
     assert headers["hcp-signature"] == signing._mac(b"secret", "hmac-sha256", "\n".join(lines).encode())
 
 
+def test_version_2_signs_itself_and_the_headers_too() -> None:
+    headers = sign("d", "k", b"secret", "POST", "/v1/events?a=b", b"body", SENT, at=AT)
+    lines = [
+        "2",
+        "POST",
+        "/v1/events?a=b",
+        "1795426800",
+        headers["hcp-nonce"],
+        hashlib.sha256(b"body").hexdigest(),
+        "ce-a1:3",
+        "ce-a:2",
+        "ce-id:e 1",
+        "content-type:Application/JSON; charset=utf-8",
+    ]
+    assert headers["hcp-signature"] == signing._mac(b"secret", "hmac-sha256", "\n".join(lines).encode())
+    assert headers.items() >= SENT.items()
+
+
+def changed_in(chance: random.Random, value: str) -> str:
+    """Another text: a letter put in, or in the place of a character."""
+    place = chance.randrange(len(value) + 1)
+    before, after = value[:place], value[place:]
+    return before + (chance.choice("xyz".replace(after[0], "")) + after[1:] if after else "x")
+
+
+NAMES = st.one_of(st.just("content-type"), st.from_regex("ce-[a-z0-9]{1,8}", fullmatch=True))
+VALUES = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=30
+)
+
+
 @given(
     st.sampled_from(signing.ALGORITHMS),
     st.binary(min_size=1, max_size=64),
     st.binary(max_size=200),
-    st.sampled_from(["secret", "method", "path", "body", "at", "nonce"]),
+    st.dictionaries(NAMES, VALUES, min_size=1, max_size=6),
+    st.randoms(use_true_random=False),
 )
 def test_a_signature_holds_for_what_was_signed_and_nothing_else(
-    algorithm: str, secret: bytes, body: bytes, changed: str
+    algorithm: str, secret: bytes, body: bytes, headers: dict[str, str], chance: random.Random
 ) -> None:
-    headers = sign("d", "k", secret, "POST", "/v1/events", body, at=1_795_426_800, algorithm=algorithm)
-    said: dict[str, Any] = {"secret": secret, "method": "POST", "path": "/v1/events", "body": body}
-    signed = Signed.of(headers)
-    assert signed.is_by(**said)
-    other = {"secret": secret + b"x", "method": "PUT", "path": "/v1/event", "body": body + b" "}
-    moved = {"at": signed._replace(at=1_795_426_801), "nonce": signed._replace(nonce="n" * 24)}
-    changes = {changed: other[changed]} if changed in other else {}
-    assert not moved.get(changed, signed).is_by(**(said | changes))
+    request: dict[str, Any] = {"secret": secret, "method": "POST", "path": "/v1/events?a=b", "body": body}
+    shuffled = chance.sample(sorted(headers.items()), len(headers))
+    sent = sign("d", "k", **request, headers=dict(shuffled), at=AT, algorithm=algorithm)
+    assert Signed.of(sent.items()).is_by(**request)
+    cased = {"".join(chance.choice([c, c.upper()]) for c in name): value for name, value in shuffled}
+    same = sign("d", "k", **request, headers=cased, at=AT, algorithm=algorithm)
+    assert Signed.of([(name.lower(), value) for name, value in same.items()]).is_by(**request)
+
+    for name, value in headers.items():
+        others = sent | {name: changed_in(chance, value.strip(" \t"))}
+        assert not Signed.of(others.items()).is_by(**request), "a header with another value"
+        del others[name]
+        assert not Signed.of(others.items()).is_by(**request), "a header less"
+    assert not Signed.of((sent | {"ce-new123456": ""}).items()).is_by(**request), "a header more"
+    assert not Signed.of((sent | {"hcp-version": "1"}).items()).is_by(**request), "as version 1"
+    for name in ("method", "path"):
+        assert not Signed.of(sent.items()).is_by(**request | {name: changed_in(chance, request[name])})
+    for name in ("secret", "body"):
+        assert not Signed.of(sent.items()).is_by(**request | {name: request[name] + b"x"})
+    for moved in ({"hcp-time": str(AT + 1)}, {"hcp-nonce": changed_in(chance, sent["hcp-nonce"])}):
+        assert not Signed.of((sent | moved).items()).is_by(**request)
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/invitations"])
+@pytest.mark.parametrize("name", ["ce-id", "ce-source", "content-type"])
+def test_a_header_that_is_there_twice_is_none(gateway: House, name: str, path: str) -> None:
+    """Whatever of the two somebody would read: the same value as well."""
+    event = review("C1", channel="terminal")
+    body = json.dumps(event).encode()
+    headers = gateway.signed(body, path, headers=ce_headers(event))
+    answer = gateway.client.post(path, content=body, headers=[*headers.items(), (name, headers[name])])
+    assert (answer.status_code, kind(answer)) == (401, "not_signed")
+    assert f"{name} is there twice" in answer.json()["detail"]
+    with pytest.raises(NotSigned, match=f"{name} is there twice"):
+        sign("d", "k", b"s", "POST", "/", b"", {name: "1", name.upper(): "2"})
 
 
 @pytest.mark.parametrize(
@@ -102,15 +171,17 @@ def test_a_signature_holds_for_what_was_signed_and_nothing_else(
         ("hcp-nonce", "short"),
         ("hcp-nonce", "n" * 65),
         ("hcp-nonce", "n" * 20 + "\n"),
+        ("hcp-version", "3"),
+        ("hcp-version", "２"),
         ("hcp-algorithm", "hmac-md5"),
     ],
 )
 def test_headers_that_say_nothing(name: str, value: str | None) -> None:
-    headers = sign("d", "k", b"s", "POST", "/", b"") | ({} if value is None else {name: value})
+    headers = sign("d", "k", b"s", "POST", "/", b"", {}) | ({} if value is None else {name: value})
     if value is None:
         del headers[name]
     with pytest.raises(NotSigned, match=name):
-        Signed.of(headers)
+        Signed.of(headers.items())
 
 
 def kind(answer: Any) -> str:
@@ -124,7 +195,8 @@ def attempt(gateway: House, **more: Any) -> Any:
     """A review, signed by `signed` and then changed in its headers by `change`."""
     event = review("C1", channel="terminal")
     body = json.dumps(event).encode()
-    headers = ce_headers(event) | gateway.signed(body, **more.pop("signed", {})) | more.pop("change", {})
+    headers = gateway.signed(body, headers=ce_headers(event), **more.pop("signed", {}))
+    headers |= more.pop("change", {})
     return gateway.client.post("/v1/events", content=more.pop("body", body), headers=headers)
 
 
@@ -145,6 +217,10 @@ def test_both_algorithms_are_believed(gateway: House) -> None:
         {"change": {"hcp-signature": "é"}},
         {"change": {"hcp-algorithm": "hmac-sm3"}},
         {"change": {"hcp-nonce": "n" * 24}},
+        {"change": {"hcp-version": "1"}},
+        {"change": {"ce-id": "another"}},
+        {"change": {"ce-subject": "C2"}},
+        {"change": {"content-type": "application/cloudevents+json"}},
         {"change": {"hcp-device": SYSTEM}},
         {"body": b"{}"},
     ],
@@ -178,7 +254,7 @@ def test_a_request_is_taken_once_also_after_a_restart(tmp_path: Path) -> None:
     event = review("C1", channel="terminal")
     body = json.dumps(event).encode()
     gateway = House(settings, clock=clock)
-    headers = ce_headers(event) | gateway.signed(body)
+    headers = gateway.signed(body, headers=ce_headers(event))
     post = {"content": body, "headers": headers}
     assert gateway.client.post("/v1/events", **post).status_code == 202
     again = gateway.client.post("/v1/events", **post)
@@ -267,7 +343,7 @@ def test_where_no_nonce_can_be_kept_nothing_is_taken(gateway: House) -> None:
 
 def test_a_batch_is_taken_once(gateway: House) -> None:
     body = json.dumps([envelope(review("C1", channel="terminal"))]).encode()
-    headers = gateway.signed(body) | {"content-type": "application/cloudevents-batch+json"}
+    headers = gateway.signed(body, headers={"content-type": "application/cloudevents-batch+json"})
     statuses = [
         gateway.client.post("/v1/events", content=body, headers=headers).status_code for _ in range(2)
     ]
@@ -287,6 +363,59 @@ def test_keys_follow_each_other_with_overlap(tmp_path: Path) -> None:
     assert (ended.status_code, kind(ended)) == (401, "key_expired")
     assert attempt(gateway, signed={"key_id": "k2", "secret": b"n" * 32}).status_code == 202
     gateway.close()
+
+
+def test_version_1_counts_until_its_date_and_version_2_always(tmp_path: Path) -> None:
+    clock, settings = Clock(), settings_in(tmp_path)
+    terminal, _ = devices(settings)
+    gateway = House(settings, [replace(terminal, version_1_until=clock() + timedelta(days=1))], clock)
+    for version in ("1", "2"):
+        assert attempt(gateway, signed={"version": version}).status_code == 202
+    clock.move(days=1)
+    ended = attempt(gateway, signed={"version": "1"})
+    assert (ended.status_code, kind(ended)) == (401, "signature_outdated")
+    assert "hcp-version: 2" in ended.json()["detail"]
+    assert kind(attempt(gateway, signed={"version": "1", "secret": b"guessed"})) == "signature_wrong"
+    assert attempt(gateway).status_code == 202
+    gateway.close()
+
+
+@pytest.mark.parametrize(
+    ("days", "seen", "noted"), [(1, False, [TERMINAL]), (1, True, []), (None, False, [])], ids=str
+)
+def test_a_device_that_changes_over_is_noted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int | None, seen: bool, noted: list[str]
+) -> None:
+    clock, settings = Clock(), settings_in(tmp_path)
+    terminal, _ = devices(settings)
+    until = clock() + timedelta(days=days) if days else None
+    one = replace(terminal, version_1_until=until, version_2_seen_at=clock() if seen else None)
+    gateway, told = House(settings, [one], clock), list[str]()
+    monkeypatch.setattr(gateway.way_in.devices, "saw_version_2", told.append)
+    attempt(gateway, signed={"version": "1"})
+    attempt(gateway, signed={"secret": b"guessed"})
+    assert told == []
+    assert attempt(gateway).status_code == 202
+    assert told == noted
+    gateway.close()
+
+
+def test_a_request_that_names_no_version_is_of_version_1(tmp_path: Path) -> None:
+    clock, settings = Clock(), settings_in(tmp_path)
+    terminal, _ = devices(settings)
+    gateway = House(settings, [replace(terminal, version_1_until=clock() + timedelta(days=1))], clock)
+    event = review("C1", channel="terminal")
+    body = json.dumps(event).encode()
+    headers = gateway.signed(body, headers=ce_headers(event), version="1")
+    del headers["hcp-version"]
+    assert gateway.client.post("/v1/events", content=body, headers=headers).status_code == 202
+    gateway.close()
+
+
+def test_a_device_without_a_date_signs_with_version_2_only(gateway: House) -> None:
+    answer = attempt(gateway, signed={"version": "1"})
+    assert (answer.status_code, kind(answer)) == (401, "signature_outdated")
+    assert not gateway.rows()
 
 
 def test_a_revoked_device_is_told_so_by_who_has_its_secret(tmp_path: Path) -> None:

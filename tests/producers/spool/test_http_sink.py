@@ -93,7 +93,7 @@ def test_a_batch_is_signed_and_holds_each_event_byte_for_byte(stub: Stub) -> Non
     ((path, headers, body),) = stub.asked
     assert path == "/county/v1/events"
     assert headers["content-type"] == "application/cloudevents-batch+json"
-    assert Signed.of(headers).is_by(SENDER.secret, "POST", path, body)
+    assert Signed.of(headers.items()).is_by(SENDER.secret, "POST", path, body)
     first, second = json.loads(body)
     assert first == {
         "id": "e1",
@@ -110,7 +110,7 @@ def test_each_try_bears_another_nonce(stub: Stub) -> None:
     sink = HttpSink(stub.url, SENDER)
     sink.send(rows("e1"))
     sink.send(rows("e1"))
-    one, other = (Signed.of(headers).nonce for _, headers, _ in stub.asked)
+    one, other = (Signed.of(headers.items()).nonce for _, headers, _ in stub.asked)
     assert one != other
 
 
