@@ -161,7 +161,8 @@ def _arrive(
     kind: type[CaseEvent] | type[ReviewEvent], portion: Portion, record: Record, value: bytes, sealer: Sealer
 ) -> tuple[Arrival, bytes]:
     """The event of a record, and its bytes as they may be kept: with the reviewer sealed."""
-    _check_size(record)
+    if record.headers or len(record.key or b"") > MOST_AROUND:
+        _check_size(record)
     ce_id, resent_at = _headers(record) if record.headers else (None, None)
     got: Received[Any] = read(kind, value, appended_at(record.timestamp), ce_id, resent_at)
     flags, sent_digest = got.flags, None
