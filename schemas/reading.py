@@ -94,8 +94,8 @@ def receive(event: E, event_id: str, appended_at: datetime, received_at: datetim
     late_clock = received_at is not None and received_at > appended_at
     at = appended_at if received_at is None or late_clock else received_at
     _check_times(event, at)
-    _ease_offsets(event)
-    return Received(event, event_id, digest(event), _eased(at), _flags(event, late_clock))
+    eased = at if at.tzinfo is UTC else _eased(at)
+    return Received(event, event_id, digest(event), eased, _flags(event, late_clock))
 
 
 def digest(event: CaseEvent | ReviewEvent) -> str:
@@ -301,31 +301,26 @@ def _identify(event: CaseEvent | ReviewEvent, ce_id: str | None) -> str:
 
 
 def _check_times(event: CaseEvent | ReviewEvent, received_at: datetime) -> None:
-    latest = received_at + AHEAD
+    """Raises Invalid. What is left has an offset that the ledger can hold."""
     if received_at < EARLIEST:
         raise Invalid(Reason.TIME_OUT_OF_RANGE, "received_at lies before the year 2000")
     if isinstance(event, ReviewEvent):
-        if not EARLIEST <= event.submitted_at <= latest:
-            raise _out_of_range("submitted_at")
+        event.submitted_at = _possible(event.submitted_at, received_at, "submitted_at")
         return
-    if not EARLIEST <= event.served_at <= latest:
-        raise _out_of_range("served_at")
-    if event.accepted_at is not None and not EARLIEST <= event.accepted_at <= latest:
-        raise _out_of_range("accepted_at")
-
-
-def _ease_offsets(event: CaseEvent | ReviewEvent) -> None:
-    """After the years are checked: at their ends an instant has no UTC."""
-    if isinstance(event, ReviewEvent):
-        event.submitted_at = _eased(event.submitted_at)
-        return
-    event.served_at = _eased(event.served_at)
+    event.served_at = _possible(event.served_at, received_at, "served_at")
     if event.accepted_at is not None:
-        event.accepted_at = _eased(event.accepted_at)
+        event.accepted_at = _possible(event.accepted_at, received_at, "accepted_at")
+
+
+def _possible(at: datetime, received_at: datetime, name: str) -> datetime:
+    if not EARLIEST <= at <= received_at and not EARLIEST <= at <= received_at + AHEAD:
+        raise Invalid(Reason.TIME_OUT_OF_RANGE, f"{name} lies before the year 2000 or over a day ahead")
+    return at if at.tzinfo is UTC else _eased(at)
 
 
 def _eased(at: datetime) -> datetime:
-    if at.tzinfo is UTC or abs(at.utcoffset() or FARTHEST) < FARTHEST:
+    """After the year is checked: at their ends an instant has no UTC."""
+    if abs(at.utcoffset() or FARTHEST) < FARTHEST:
         return at
     return at.astimezone(UTC)
 
@@ -336,7 +331,3 @@ def _flags(event: CaseEvent | ReviewEvent, late_clock: bool) -> tuple[str, ...]:
     if isinstance(event, ReviewEvent) and event.device_seq is not None and event.device_seq > MOST_DEVICE_SEQ:
         return ("device_seq_too_large", *late)
     return late
-
-
-def _out_of_range(name: str) -> Invalid:
-    return Invalid(Reason.TIME_OUT_OF_RANGE, f"{name} lies before the year 2000 or over a day ahead")

@@ -25,7 +25,7 @@ from pipeline.ledger.portion import (
     as_bytes,
 )
 from pipeline.ledger.raw import RawFields, pack
-from pipeline.ledger.received import Counted, judge
+from pipeline.ledger.received import UNCLAIMED, Counted, judge
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import failed
 from pipeline.rules.records import Entry, Place, key_of
@@ -189,12 +189,14 @@ def _arrive(
     signed_since: datetime,
 ) -> tuple[Arrival, Headers, bytes]:
     """The event of a record, and what may be kept of it: the headers that a replay needs, its bytes with the reviewer sealed."""
-    ce_id, resent_at, edge, headers = _headers(record)
+    ce_id, resent_at, edge, headers = _headers(record) if record.headers else _no_headers(record.key)
     parsed: tuple[Any, str] = parse(kind, value, ce_id)
     event, event_id = parsed
     claim, at = claimed_by(event, resent_at), appended_at(record.timestamp)
     if at < signed_since:
         counted, edge = Counted(claim, "", ()), None
+    elif edge is None and claim is None:
+        counted = UNCLAIMED
     else:
         vouched = None if edge is None else sealer.edge.verify(edge, portion.topic, event_id, value)
         counted = judge(vouched, claim, event.received_at, at, signed=edge is not None)
@@ -255,6 +257,13 @@ def _headers(record: Record) -> tuple[str | None, str | None, bytes | None, Head
     if size > MOST_AROUND:
         raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOST_AROUND} bytes together")
     return ce_id, resent_at, edge, tuple(kept.values())
+
+
+def _no_headers(key: bytes | None) -> tuple[None, None, None, Headers]:
+    """The same of a record without headers."""
+    if key is not None and len(key) > MOST_AROUND:
+        raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOST_AROUND} bytes together")
+    return None, None, None, ()
 
 
 def _signed_as_kept(

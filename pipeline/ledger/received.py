@@ -28,6 +28,10 @@ class Counted(NamedTuple):
     flags: tuple[str, ...]
 
 
+UNCLAIMED = Counted(None, "", ())
+"""Of a record that says nothing of it."""
+
+
 def judge(
     vouched: Vouched | None,
     claim: datetime | None,
