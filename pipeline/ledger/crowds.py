@@ -110,6 +110,8 @@ def hold(
     arrivals: Iterable[Arrival],
     policy: Policy,
     held: dict[Key, Dossier],
+    *,
+    trust_counts: bool,
 ) -> None:
     """Fill the dossiers of these services with what the arrivals can change; the current versions are in them already.
 
@@ -133,7 +135,9 @@ def hold(
         held[Key(str(review.event.case_no), review.event.service_no)].reviews.append(review)
     for version in identities.versions(cursor, cases | leasts):
         held[Key(version.event.case_no, version.event.service_no)].cases.append(version)
-    arrived: dict[Key, list[Version]] = {key: [] for key in crowded if not _is_owners(held[key])}
+    arrived: dict[Key, list[Version]] = {
+        key: [] for key in crowded if held[key].cases and not (trust_counts and _is_owners(held[key]))
+    }
     for one in mine:
         if isinstance(one.entry.event, CaseEvent):
             arrived.setdefault(one.key, []).append(one.entry)
@@ -145,7 +149,7 @@ def hold(
 
 def _is_owners(dossier: Dossier) -> bool:
     """Whether the current version is the owner's. Not so only where an older release left another one."""
-    return not dossier.cases or owner_of(dossier.cases).owns(dossier.cases[0])
+    return owner_of(dossier.cases).owns(dossier.cases[0])
 
 
 def _hold_versions(cursor: Cursor, arrived: Mapping[Key, list[Version]], held: Mapping[Key, Dossier]) -> None:

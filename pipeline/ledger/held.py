@@ -78,7 +78,7 @@ def _hold_services(
     for row in _rows(cursor, _REVIEWS, [row for row in whole if row[_REVIEWS_KEPT] or not trust_counts]):
         held[Key(row[0], row[1])].reviews.append(review(row))
     if crowded:
-        crowds.hold(cursor, crowded, arrivals, policy, held)
+        crowds.hold(cursor, crowded, arrivals, policy, held, trust_counts=trust_counts)
 
 
 def _may_be_crowded(row: Row) -> bool:

@@ -229,6 +229,14 @@ reroute = Table(
     comment="services whose tickets the sweep has yet to give to another department, they are many",
 )
 
+resettle = Table(
+    "resettle",
+    ledger,
+    Column("case_no", Text, primary_key=True),
+    Column("service_no", SmallInteger, primary_key=True),
+    comment="services that the sweep has yet to judge by the rules of a new release; its migration notes them",
+)
+
 counter = Table(
     "counter",
     ledger,

@@ -76,10 +76,15 @@ class Changes:
     fates: FateCounts
 
 
-def apply(held: Mapping[Key, Dossier], arrivals: Iterable[Arrival], policy: Policy) -> Changes:
-    """Fold these arrivals into what is held. Takes over the dossiers in `held`; else pure."""
-    touched: dict[Key, Change] = {}
+def apply(
+    held: Mapping[Key, Dossier], arrivals: Iterable[Arrival], policy: Policy, again: Iterable[Key] = ()
+) -> Changes:
+    """Fold these arrivals into what is held, and settle the dossiers under `again` anew.
+
+    Takes over the dossiers in `held`; else pure.
+    """
     differences: Tally = {}
+    touched = {key: _begin(key, held[key], differences, policy) for key in again}
     fates: FateCounts = {}
     for arrival in arrivals:
         key, entry = arrival.key, arrival.entry

@@ -1,4 +1,9 @@
-"""Whose a service is: versions are looked up by sender and department. What is kept of crowds is counted again."""
+"""Whose a service is: versions are looked up by sender and department.
+
+What is kept of crowds is counted again when their next record comes. Until now the greatest version held: services of which
+several departments say something are noted, and the worker's sweep settles them anew, with counters and tickets. All others
+are what they were.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +28,17 @@ def upgrade() -> None:
         postgresql_ops=_BY_CODE_POINTS,
         postgresql_where=_ALWAYS,
     )
+    note = "services that the sweep has yet to judge by the rules of a new release; its migration notes them"
+    op.create_table(
+        "resettle",
+        sa.Column("case_no", sa.Text(), nullable=False),
+        sa.Column("service_no", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("case_no", "service_no"),
+        comment=note,
+    )
+    op.execute(
+        "insert into resettle (case_no, service_no) select case_no, service_no from service where disputed"
+    )
     op.alter_column(
         "service", "disputed", comment="versions of others than the owner (pipeline.rules.ownership)"
     )
@@ -32,6 +48,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("update service set crowd = null where crowd is not null")
     op.alter_column("service", "disputed", comment="versions from different departments")
+    op.drop_table("resettle")
     op.drop_index("case_version_owner", table_name="case_version")
     op.create_index(
         "case_version_order",
