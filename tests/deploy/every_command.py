@@ -44,7 +44,7 @@ WORDS: dict[str, list[str]] = {
     "dlq retry": ["--reason", "not_json", "--all-of-filter"],
     "dlq edit": ["hcp.case.v1/0/1"],
     "dlq discard": ["--reason", "not_json", "--all-of-filter", "--why", "a test"],
-    "device add": ["desk-1", "--kind", "system"],
+    "device add": ["desk-1", "--kind", "system", "--any-department"],
     "device rate": ["desk-1", "600"],
     "device rotate": ["desk-1"],
     "device revoke": ["desk-1"],

@@ -1,6 +1,5 @@
 """A ledger that was folded when the greatest version held becomes the one that today's rules make of the same records."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,27 +13,17 @@ from pipeline.ledger.resettle import resettle
 from pipeline.rules import crowd
 from pipeline.rules import settle as settling
 from pipeline.rules.fold import Arrival
-from pipeline.rules.ownership import NOBODYS, Version
-from pipeline.rules.records import Ownership
 from pipeline.settings import Settings
 from schemas.topics import Stream
 from tests.harness import DEPT, case, now, review
 from tests.ledger.test_crowds import agree
 from tests.ledger.test_fold import PARTITIONS, Ledger, book, portion_of  # noqa: F401  `book` is a fixture
 from tests.model import modelled
+from tests.rules.test_ownership import greatest_holds
 from tests.strategies import crowding, histories
 
 pytestmark = pytest.mark.system
 OTHER = "610326"
-
-
-def greatest_holds(versions: Sequence[Version]) -> Ownership:
-    """The rule of before."""
-    if not versions:
-        return NOBODYS
-    disputed = len({version.event.dept_code for version in versions}) > 1
-    last = max(versions, key=lambda one: (one.received_at, one.event_id, one.digest))
-    return Ownership(last, min(one.received_at for one in versions), disputed)
 
 
 def fold_as_before(book: Ledger, batch: list[Arrival], partition: int) -> None:  # noqa: F811
@@ -76,6 +65,11 @@ def test_a_ledger_from_before_agrees_with_the_model(
             pass
         reroute.finish(book.pool, book.folder)
         assert book.ask("select * from resettle") == []
+        assert book.wrong_rows() == []
+        book.ask("insert into resettle select case_no, service_no from service returning 1")
+        resettle(
+            book.pool, book.folder
+        )  # what is right stays; and crowds that no record has touched are counted
         agree(book, modelled(history))
 
 

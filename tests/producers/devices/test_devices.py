@@ -208,7 +208,9 @@ def test_the_commands(ledger: Settings) -> None:
     rotated = typed(ledger, "rotate", "w1", "--overlap", "12h")
     assert "key:    k2" in rotated.stdout
     assert "not shown again" in rotated.stderr
-    assert typed(ledger, "add", "s1", "--kind", "system", "--name", "人社局").exit_code == 0
+    assert (
+        typed(ledger, "add", "s1", "--kind", "system", "--any-department", "--name", "人社局").exit_code == 0
+    )
     assert typed(ledger, "revoke", "s1").stdout == "s1 is revoked\n"
 
     listed = typed(ledger, "list").stdout
@@ -224,7 +226,17 @@ def test_the_commands(ledger: Settings) -> None:
 
 @pytest.mark.system
 def test_placeholders_are_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> None:
-    words = ("add", "w1", "--kind", "system", "--placeholder", "０００", "--placeholder", "TEST")
+    words = (
+        "add",
+        "w1",
+        "--kind",
+        "system",
+        "--any-department",
+        "--placeholder",
+        "０００",
+        "--placeholder",
+        "TEST",
+    )
     assert typed(ledger, *words).exit_code == 0
     assert typed(ledger, "placeholders", "w1").stdout.split() == ["000", "TEST"]
     assert typed(ledger, "placeholders", "w1", "无", "000 ").stdout.split() == ["000", "TEST", "无"]
@@ -245,7 +257,7 @@ def test_placeholders_are_said_at_once_or_later(ledger: Settings, tmp_path: Path
 
 @pytest.mark.system
 def test_a_rate_is_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> None:
-    assert typed(ledger, "add", "s1", "--kind", "system", "--rate", "30000").exit_code == 0
+    assert typed(ledger, "add", "s1", "--kind", "system", "--dept", "D", "--rate", "30000").exit_code == 0
     assert "30000 events a minute" in typed(ledger, "list").stdout
     assert typed(ledger, "rate", "s1", "600").stdout == "s1 may send 600 events a minute\n"
     (told,) = json.loads(typed(ledger, "list", "--json").stdout)
@@ -257,8 +269,27 @@ def test_a_rate_is_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> No
     known.refresh()
     known.stop()
     assert [sender.device.per_minute for sender in [known.find("s1")] if sender] == [None]
-    for wrong in (("rate", "s2", "1"), ("rate", "s1", "0"), ("add", "s3", "--kind", "system", "--rate", "0")):
+    for wrong in (
+        ("rate", "s2", "1"),
+        ("rate", "s1", "0"),
+        ("add", "s3", "--kind", "system", "--dept", "D", "--rate", "0"),
+    ):
         assert isinstance(typed(ledger, *wrong).exception, DeviceError)
+
+
+@pytest.mark.system
+def test_a_system_of_every_department_is_one_on_purpose(ledger: Settings) -> None:
+    refused = typed(ledger, "add", "s1", "--kind", "system")
+    assert refused.exit_code == 2
+    assert "--any-department" in refused.stderr
+    both = typed(ledger, "add", "s1", "--kind", "system", "--dept", "D", "--any-department")
+    assert both.exit_code == 2
+    assert json.loads(typed(ledger, "list", "--json").stdout) == []
+    for words in (("s1", "--dept", "D"), ("s2", "--any-department")):
+        assert typed(ledger, "add", *words, "--kind", "system").exit_code == 0
+    listed = typed(ledger, "list").stdout
+    assert "s1  system  cases only  D/*/*" in listed
+    assert "s2  system  cases only  */*/*" in listed
 
 
 @pytest.mark.system
