@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from pipeline.ledger.engine import engine
+from pipeline.settings import Database
+
 MOST = 20
 _SAID = """
     select dept_code, sender, count(*) as versions, min(received_at) as first_at, max(received_at) as last_at,
@@ -33,3 +36,13 @@ def said_of(connection: Connection, case_no: str, service_no: int) -> list[Said]
     """Who said something of this service, who was first on top, 20 at most. Blocks; reads all its versions."""
     rows = connection.execute(text(_SAID), {"case_no": case_no, "service_no": service_no, "most": MOST})
     return [Said(*row) for row in rows]
+
+
+def ask(database: Database, case_no: str, service_no: int) -> list[Said]:
+    """The same, for a command. Blocks; raises sqlalchemy errors when the database is away."""
+    pool = engine(database, "case", pool_size=1)
+    try:
+        with pool.connect() as connection:
+            return said_of(connection, case_no, service_no)
+    finally:
+        pool.dispose()
