@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install up test test-fast proof check format bench faults mutants clean tools
+.PHONY: install up test test-fast proof attempts check format bench faults mutants clean tools
 .DEFAULT_GOAL := help
 
 help:  ## what can be typed here
@@ -27,7 +27,7 @@ tools: $(VENV)/.installed-test
 	@$(BIN)/python -m tests.tools
 
 test: tools check  ## everything, on real Kafka, PostgreSQL, Prometheus and Chromium
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not proof"
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not proof and not long"
 
 test-fast: $(VENV)/.installed-test  ## unit and property tests, no servers
 	@$(BIN)/pytest -m "not system and not browser and not promtool"
@@ -44,6 +44,9 @@ format: $(VENV)/.installed-test  ## may write
 
 proof: tools  ## every broken twin of the faults, of liveness and of the soak must go red
 	@$(BIN)/pytest -n 2 --dist load -m proof
+
+attempts: $(VENV)/.installed-test  ## 10,000 random attempts of one department on the cases of another
+	@$(BIN)/pytest -m long
 
 bench: tools  ## measures, in one run, against the ceiling
 	@$(BIN)/python -m tests.bench

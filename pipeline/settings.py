@@ -223,7 +223,7 @@ class Web(BaseModel):
     )
     hotline_device: str = Field(
         "",
-        description="what the desk sends calls to 12345 as: hcp device add … --kind system --channel hotline",
+        description="what the desk sends calls to 12345 as: hcp device add … --kind system --channel hotline --any-department",
     )
     hotline_key: str = Field("", description="the key that hcp device add showed")
     hotline_secret: SecretStr = Field(SecretStr(""), description="the secret that hcp device add showed")

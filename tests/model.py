@@ -3,6 +3,7 @@
 It reads the same arrivals as the fold and recomputes everything from all of them, so order and repetition cannot matter.
 """
 
+import copy
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,14 +40,8 @@ class Model:
         return min(arrival.entry.received_at for arrival in self.copies[identity])
 
     def senders(self, event: tuple[Any, ...]) -> set[str]:
-        """Who may be named as the sender of this event (key, event id, digest): whose copies were received first."""
-        alike = [i for i in self.copies if (i[0], i[1], i[4], i[5]) == event]
-        return {
-            arrival.entry.sender
-            for identity in alike
-            for arrival in self.copies[identity]
-            if arrival.entry.received_at == self.received(identity)
-        }
+        """Who is named as the sender of this event (key, event id, digest), which may be both a case's and a review's."""
+        return {self.sender(i) for i in self.copies if (i[0], i[1], i[4], i[5]) == event}
 
     def services(self) -> set[SERVICE]:
         """Every key that something was said about."""
@@ -60,10 +55,31 @@ class Model:
         """What was said."""
         return self.copies[identity][0].entry.event
 
-    def current(self, service: SERVICE) -> Any:
-        """The case whose content holds: the greatest (received_at, event_id, digest)."""
+    def sender(self, identity: tuple[Any, ...]) -> str:
+        """Who sent the copy that was received first, of several that one which lies first in the log."""
+        copies = [arrival.entry for arrival in self.copies[identity]]
+        return min(copies, key=lambda entry: (entry.received_at, entry.place)).sender
+
+    def order(self, identity: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Of two versions the lesser one was first."""
+        return (self.received(identity), identity[4], identity[5])
+
+    def owned(self, service: SERVICE) -> list[tuple[Any, ...]]:
+        """The versions of the department that was first with this service, or of its sender."""
         cases = self.under(service, "case")
-        return max(cases, key=lambda i: (self.received(i), i[4], i[5]), default=None)
+        if not cases:
+            return []
+        first = min(cases, key=self.order)
+        dept, sender = self.event(first).dept_code, self.sender(first)
+        return [i for i in cases if self.event(i).dept_code == dept or self.sender(i) == sender != ""]
+
+    def disputed(self, service: SERVICE) -> bool:
+        """Others say something of this service, too."""
+        return len(self.owned(service)) < len(self.under(service, "case"))
+
+    def current(self, service: SERVICE) -> Any:
+        """The case whose content holds: the greatest of the owner's."""
+        return max(self.owned(service), key=self.order, default=None)
 
     def effective(self, service: SERVICE, review_no: int) -> Any:
         """The review that counts: the least (is default, received_at, event_id, digest)."""
@@ -122,7 +138,7 @@ class Model:
             if case is not None:
                 sums["services"] += 1
                 sums["reviewed"] += self.open_since(service) is None
-                sums["disputed"] += len({self.event(i).dept_code for i in self.under(service, "case")}) > 1
+                sums["disputed"] += self.disputed(service)
                 first_received = min(self.received(i) for i in self.under(service, "case"))
                 sums["cases_on_time"] += first_received - self.event(case).served_at <= DAY
             for identity in self.under(service, "case"):
@@ -152,3 +168,11 @@ class Model:
             sums["conflicts"] += event.channel != "default"
         elif event.review_no == 2:
             sums["follow_ups"] += 1
+
+
+def modelled(history: list[Arrival]) -> Model:
+    """The ledger that these arrivals make."""
+    model = Model()
+    for arrival in copy.deepcopy(history):
+        model.read(arrival)
+    return model

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.rules.fold import Arrival
 from pipeline.rules.records import AnyEntry, Entry, Place, key_of
@@ -52,7 +53,14 @@ def arrivals(draw: st.DrawFn) -> Arrival:
     return Arrival(key_of(event, event_id), entry)
 
 
-histories = st.lists(arrivals(), min_size=1, max_size=14)
+def numbered(history: list[Arrival]) -> list[Arrival]:
+    """At places of their own: which of two copies received at one moment counts must be certain."""
+    for offset, arrival in enumerate(history):
+        arrival.entry.place = replace(arrival.entry.place, offset=offset)
+    return history
+
+
+histories = st.lists(arrivals(), min_size=1, max_size=14).map(numbered)
 
 
 hostile_ids = st.sampled_from(["e1", "E1", "_e", "é", "\uffee", "\U00010000"])
@@ -87,7 +95,8 @@ def crowding(draw: st.DrawFn) -> list[Arrival]:
         st.lists(st.one_of(crowded_reviews, crowded_reviews, crowded_cases), min_size=8, max_size=18)
     )
     copies = draw(st.lists(st.sampled_from(events), max_size=12))
-    return [_arrive(draw, event) for event in [*draw(st.permutations([*events, *copies[:6]])), *copies[6:]]]
+    order = [*draw(st.permutations([*events, *copies[:6]])), *copies[6:]]
+    return numbered([_arrive(draw, event) for event in order])
 
 
 def _arrive(draw: st.DrawFn, event: CaseEvent | ReviewEvent) -> Arrival:

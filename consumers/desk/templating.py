@@ -31,6 +31,7 @@ def templates(policy: Policy) -> Jinja2Templates:
         words.status,
         words.route,
         words.flags,
+        words.sender,
         words.percent,
         words.severity,
         mask,

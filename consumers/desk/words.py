@@ -123,6 +123,11 @@ def route(by: str) -> str:
     return _ROUTES[by]
 
 
+def sender(said: str) -> str:
+    """Who sent a case record, as our edge signed it."""
+    return f"报送系统 {said.rsplit('/', 1)[-1]}" if said else "报送系统不明（没有签名）"
+
+
 def flags(values: list[str]) -> list[str]:
     """What is odd about a review; an unknown flag as it is."""
     return [_FLAGS.get(value, value) for value in values]

@@ -1,11 +1,11 @@
 """Crowded services: what of them a batch can change is looked up, the rest is known by its counts."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import identities
@@ -13,6 +13,7 @@ from pipeline.rules import crowd
 from pipeline.rules.crowd import Crowd, Totals, unseen
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import flag_ids
+from pipeline.rules.ownership import Version, owner_of
 from pipeline.rules.policy import Policy
 from pipeline.rules.records import Dossier, Key
 from schemas.events import CaseEvent
@@ -36,8 +37,8 @@ def survey(which: str, collection: str, inspection: str) -> str:
     """
     return f"""
     select s.case_no, s.service_no, v.versions + (not s.placeholder)::int as versions, r.reviews,
-        jsonb_build_object('effective', e.effective, 'reviews_on_time', r.on_time, 'conflicts', r.conflicts,
-            'versions_passed', v.passed + (not s.placeholder and not s.flags && {inspection})::int) as crowd
+        jsonb_build_object('effective', e.effective, 'least', l.least, 'reviews_on_time', r.on_time,
+            'conflicts', r.conflicts, 'versions_passed', v.passed + (not s.placeholder and not s.flags && {inspection})::int) as crowd
     from service s
     cross join lateral (
         select count(*) as reviews, count(*) filter (where received_at - submitted_at <= {collection}) as on_time,
@@ -51,6 +52,13 @@ def survey(which: str, collection: str, inspection: str) -> str:
             select distinct on (review_no) review_no, event_id, digest
             from review r where r.case_no = s.case_no and r.service_no = s.service_no
             order by review_no, channel = 'default', received_at, event_id collate "C", digest) first) e
+    left join lateral (
+        select jsonb_build_array(event_id, replace(digest::text, '-', '')) as least
+        from (
+            select event_id, digest, received_at from case_version v
+            where v.case_no = s.case_no and v.service_no = s.service_no
+            union all select s.event_id, s.digest, s.version_received_at where not s.placeholder) v
+        order by received_at, event_id collate "C", digest limit 1) l on true
     cross join lateral (
         select count(*) as versions, count(*) filter (where not v.flags && {inspection}) as passed
         from case_version v where v.case_no = s.case_no and v.service_no = s.service_no) v
@@ -102,12 +110,14 @@ def hold(
     arrivals: Iterable[Arrival],
     policy: Policy,
     held: dict[Key, Dossier],
+    *,
+    trust_counts: bool,
 ) -> None:
     """Fill the dossiers of these services with what the arrivals can change; the current versions are in them already.
 
     * What an arrival is a copy of; if there is nothing, another event of the same id.
-    * The effective reviews.
-    * An earlier copy makes a version lesser: with n copies at most n versions fall behind others, so n more are held.
+    * The effective reviews, and the version by which the service has its owner.
+    * What may hold or dispute after the arrivals, see `_hold_versions`.
     """
     mine = [one for one in arrivals if one.key in crowded]
     cases = {
@@ -116,27 +126,49 @@ def hold(
     reviews = {
         identities.of_review(one.key, one.entry) for one in mine if not isinstance(one.entry.event, CaseEvent)
     }
+    leasts = set()
     for key, total in crowded.items():
         reviews.update((key.case_no, key.service_no, *identity) for identity in total.crowd.effective)
+        if total.crowd.least is not None:
+            leasts.add((key.case_no, key.service_no, *total.crowd.least))
     for review in identities.reviews(cursor, reviews):
         held[Key(str(review.event.case_no), review.event.service_no)].reviews.append(review)
-    if cases:
-        _hold_versions(cursor, cases, held)
+    for version in identities.versions(cursor, cases | leasts):
+        held[Key(version.event.case_no, version.event.service_no)].cases.append(version)
+    arrived: dict[Key, list[Version]] = {
+        key: [] for key in crowded if held[key].cases and not (trust_counts and _is_owners(held[key]))
+    }
+    for one in mine:
+        if isinstance(one.entry.event, CaseEvent):
+            arrived.setdefault(one.key, []).append(one.entry)
+    _hold_versions(cursor, arrived, cases, held)
     for key, total in crowded.items():
-        held[key].unseen = unseen(held[key], total, policy)
+        known = replace(total, disputed=False) if key in arrived else total
+        held[key].unseen = unseen(held[key], known, policy)
+
+
+def _is_owners(dossier: Dossier) -> bool:
+    """Whether the current version is the owner's. Not so only where an older release left another one."""
+    return owner_of(dossier.cases).owns(dossier.cases[0])
 
 
 def _hold_versions(
-    cursor: Cursor, wanted: set[identities.VersionIdentity], held: Mapping[Key, Dossier]
+    cursor: Cursor,
+    arrived: Mapping[Key, list[Version]],
+    arriving: set[identities.VersionIdentity],
+    held: Mapping[Key, Dossier],
 ) -> None:
-    keys = {Key(*identity[:2]) for identity in wanted}
-    for version in identities.versions(cursor, wanted):
-        held[Key(version.event.case_no, version.event.service_no)].cases.append(version)
-    known = {identities.of_version(key, entry) for key in keys for entry in held[key].cases}
-    copied = Counter(identity[:2] for identity in wanted & known)
-    if not copied:
-        return
-    for version in identities.greatest(cursor, [(*key, n) for key, n in copied.items()]):
+    """The greatest versions of whoever owns the service after these arrivals, and versions of others, if there are any.
+
+    An earlier copy makes a version lesser, or signed by another sender: of n copies at most n fall out, so n more are held.
+    """
+    wanted, known = [], set()
+    for key, versions in arrived.items():
+        owner = owner_of([*held[key].cases, *versions])
+        here = {identities.of_version(key, entry) for entry in held[key].cases}
+        wanted.append((key.case_no, key.service_no, *owner, 1 + len(here & arriving)))
+        known |= here
+    for version in identities.contenders(cursor, wanted) if wanted else ():
         key = Key(version.event.case_no, version.event.service_no)
         if identities.of_version(key, version) not in known:
             held[key].cases.append(version)

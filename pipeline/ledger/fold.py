@@ -15,7 +15,7 @@ from pipeline.ledger.copying import insert
 from pipeline.ledger.decode import EPOCH, VERSION, DeadLetter, Decoded, appended_at, dead_letter, decode
 from pipeline.ledger.failures import Failure, classify
 from pipeline.ledger.held import hold
-from pipeline.ledger.outbox import dead_letter_row, headers_json, ticket_rows
+from pipeline.ledger.outbox import dead_letter_row, headers_json, told
 from pipeline.ledger.portion import Portion
 from pipeline.ledger.positions import Position, TopicPartition, advance, lock
 from pipeline.ledger.write import write
@@ -162,10 +162,13 @@ class Folder:
         held = hold(cursor, {arrival.key for arrival in arrivals}, arrivals, self.policy)
         changes = rules.apply(held, arrivals, self.policy)
         self.write(cursor, changes, self.stripe)
-        self._tell(
-            cursor, [row for change in changes.dossiers if change.tickets for row in ticket_rows(change)]
-        )
+        self.tell_tickets(cursor, changes.dossiers)
         return changes.fates
+
+    def tell_tickets(self, cursor: Cursor, changes: Iterable[rules.Change]) -> None:
+        """Put the steps of these dossiers' tickets into the outbox, if this folder tells. Blocks."""
+        if self.tells:
+            insert(cursor, tables.outbox, told(cursor, changes))
 
     def _tell(self, cursor: Cursor, rows: Sequence[dict[str, Any]]) -> None:
         if self.tells:

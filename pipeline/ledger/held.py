@@ -9,13 +9,13 @@ from pipeline.ledger.entries import CASE, REVIEW, VERSION, Row, case, review, ve
 from pipeline.rules import crowd
 from pipeline.rules.fold import Arrival
 from pipeline.rules.policy import Policy
-from pipeline.rules.records import Dossier, Key
+from pipeline.rules.records import Dossier, Key, Ownership
 
 _SERVICES = f"""
     select {CASE}, placeholder, versions, reviews, received_at, disputed, crowd
     from service where case_no = any(%s) order by case_no, service_no for update"""
 _CASE_COLUMNS = 22
-_PLACEHOLDER, _VERSIONS_KEPT, _REVIEWS_KEPT, _CROWD = 22, 23, 24, 27
+_PLACEHOLDER, _VERSIONS_KEPT, _REVIEWS_KEPT, _RECEIVED_AT, _DISPUTED, _CROWD = range(22, 28)
 """Places of these columns in such a row."""
 _OF_SERVICES = """
     select r.* from unnest(%s::text[], %s::int[]) as k (case_no, service_no) cross join lateral (
@@ -63,7 +63,9 @@ def _hold_services(
 ) -> None:
     for row in rows:
         key = Key(row[0], row[1])
-        held[key] = Dossier(key, [] if row[_PLACEHOLDER] else [case(row[:_CASE_COLUMNS])])
+        dossier = held[key] = Dossier(key, [] if row[_PLACEHOLDER] else [case(row[:_CASE_COLUMNS])])
+        if row[_VERSIONS_KEPT] > 1:
+            dossier.held = Ownership(dossier.cases[0], row[_RECEIVED_AT], row[_DISPUTED])
     standing = [
         crowds.Standing(Key(*row[:2]), *row[_VERSIONS_KEPT:])
         for row in rows
@@ -76,7 +78,7 @@ def _hold_services(
     for row in _rows(cursor, _REVIEWS, [row for row in whole if row[_REVIEWS_KEPT] or not trust_counts]):
         held[Key(row[0], row[1])].reviews.append(review(row))
     if crowded:
-        crowds.hold(cursor, crowded, arrivals, policy, held)
+        crowds.hold(cursor, crowded, arrivals, policy, held, trust_counts=trust_counts)
 
 
 def _may_be_crowded(row: Row) -> bool:

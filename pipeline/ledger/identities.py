@@ -32,11 +32,37 @@ _VERSIONS = f"""
     cross join lateral (select v.digest from case_version v where {_SAME_CASE} limit 1) one
     cross join lateral (
         select {VERSION} from case_version v where {_SAME_CASE} and v.digest in (k.digest, one.digest) offset 0) v"""
-_GREATEST = f"""
-    select v.* from unnest(%s::text[], %s::int[], %s::int[]) as k (case_no, service_no, n) cross join lateral (
-        select {VERSION} from case_version v
-        where v.case_no = k.case_no and v.service_no = k.service_no and v.received_at > '-infinity'
-        order by v.received_at desc, v.event_id using ~>~, v.digest desc limit k.n) v"""
+_OF = "v.case_no = k.case_no and v.service_no = k.service_no and v.received_at > '-infinity'"
+_NEXT_SENDER = (
+    f"select v.sender from case_version v where {_OF} and v.sender > k.at order by v.sender limit 1"
+)
+_DEPT = "(v.event ->> 'dept_code')"
+_SIGNED = f"{_OF} and v.sender = k.sender"
+_NEXT_DEPT = f"select {_DEPT} from case_version v where {_SIGNED} and {_DEPT} > k.at order by {_DEPT} limit 1"
+_GREATEST = "order by v.received_at desc, v.event_id using ~>~, v.digest desc limit k.n"
+_CONTENDERS = f"""
+    with recursive k as (
+        select * from unnest(%s::text[], %s::int[], %s::text[], %s::text[], %s::int[])
+            as k (case_no, service_no, dept_code, sender, n)),
+    senders as (
+        select k.*, '' as at from k
+        union all select k.case_no, k.service_no, k.dept_code, k.sender, k.n, ({_NEXT_SENDER}) from senders k
+        where k.at is not null),
+    departments as (
+        select k.*, '' as at from k where sender <> ''
+        union all select k.case_no, k.service_no, k.dept_code, k.sender, k.n, ({_NEXT_DEPT}) from departments k
+        where k.at is not null)
+    select v.* from senders k cross join lateral (
+        select {VERSION} from case_version v where {_OF} and v.sender = k.at and {_DEPT} = k.dept_code {_GREATEST}) v
+    union all select v.* from departments k cross join lateral (
+        select {VERSION} from case_version v where {_SIGNED} and {_DEPT} = k.at {_GREATEST}) v
+    union all select v.* from senders k cross join lateral (
+        select {VERSION} from case_version v where {_OF} and v.sender = k.at and {_DEPT} < k.dept_code
+        order by {_DEPT} limit k.n) v where k.at <> k.sender or k.sender = ''
+    union all select v.* from senders k cross join lateral (
+        select {VERSION} from case_version v where {_OF} and v.sender = k.at and {_DEPT} > k.dept_code
+        order by {_DEPT} limit k.n) v where k.at <> k.sender or k.sender = ''"""
+"""From sender to sender of a service: as many steps as senders that our edge knows, however many versions there are."""
 
 _UNSORTED = "set local enable_sort = off"
 """The planner takes a service's versions to be few: it would read them all by the primary key and sort them."""
@@ -70,10 +96,13 @@ def versions(cursor: Cursor, wanted: AbstractSet[VersionIdentity]) -> list[Entry
     return _versions(cursor, _VERSIONS, _columns(wanted))
 
 
-def greatest(cursor: Cursor, wanted: Iterable[tuple[str, int, int]]) -> list[Entry[CaseEvent]]:
-    """Of each service (`case_no`, `service_no`) so many of the versions that came last, without the current one."""
+def contenders(cursor: Cursor, wanted: Iterable[tuple[str, int, str, str, int]]) -> list[Entry[CaseEvent]]:
+    """Of each service (`case_no`, `service_no`; its owner's department and sender; n), without the current version:
+
+    at least the n greatest versions of the owner, and n of others, as far as there are so many.
+    """
     cursor.execute(_UNSORTED)
-    found = _versions(cursor, _GREATEST, _columns(wanted))
+    found = _versions(cursor, _CONTENDERS, _columns(wanted))
     cursor.execute("set local enable_sort to default")
     return found
 

@@ -2,11 +2,15 @@
 
 import base64
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
+from uuid import UUID
 
 import msgspec
+from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger.decode import VERSION, DeadLetter
+from pipeline.ledger.ticket_state import taken
 from pipeline.rules.fold import Change
 from pipeline.rules.settle import Settled
 from pipeline.rules.tickets import Ticket
@@ -30,18 +34,43 @@ def headers_from(stored: list[list[str | None]]) -> list[tuple[str, bytes | None
     return [(str(name), None if value is None else base64.b64decode(value)) for name, value in stored]
 
 
-def ticket_rows(change: Change) -> list[dict[str, Any]]:
-    """The steps that a batch makes a dossier's tickets take: `opened`, `rerouted`, `redated`."""
-    rows = []
-    for ticket in change.tickets.values():
-        was = change.opened.get(ticket.ticket_id)
-        if was is None:
-            rows.append(_ticket_row(ticket, change.settled, "opened"))
-        elif was.dept_code != ticket.dept_code:
-            rows.append(_ticket_row(ticket, change.settled, "rerouted"))
-        elif was.opened_at != ticket.opened_at:
-            rows.append(_ticket_row(ticket, change.settled, "redated"))
-    return rows
+def told(cursor: Cursor, changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """The steps that a batch makes tickets take: `opened`, `rerouted`, `redated`. Blocks.
+
+    A department or date that changes is told while the ticket is new; what people have taken on stays where it is.
+    """
+    having = [change for change in changes if change.tickets]
+    kept = taken(cursor, [ticket.ticket_id for change in having for ticket in _changed(change)])
+    return [row for change in having for row in ticket_rows(change, kept)]
+
+
+def ticket_rows(change: Change, kept: AbstractSet[UUID] = frozenset()) -> list[dict[str, Any]]:
+    """The steps of one dossier's tickets; none of those that are `kept` where they are."""
+    opened = [
+        _ticket_row(ticket, change.settled, "opened")
+        for ticket in change.tickets.values()
+        if ticket.ticket_id not in change.opened
+    ]
+    return opened + [
+        _ticket_row(ticket, change.settled, _step(change, ticket))
+        for ticket in _changed(change)
+        if ticket.ticket_id not in kept
+    ]
+
+
+def _changed(change: Change) -> list[Ticket]:
+    """Those that were open and go to another department now, or were opened at another time."""
+    return [ticket for ticket in change.tickets.values() if _step(change, ticket)]
+
+
+def _step(change: Change, ticket: Ticket) -> str:
+    """What happened to a ticket that was open; "" for nothing."""
+    was = change.opened.get(ticket.ticket_id)
+    if was is None:
+        return ""
+    if was.dept_code != ticket.dept_code:
+        return "rerouted"
+    return "redated" if was.opened_at != ticket.opened_at else ""
 
 
 def _ticket_row(ticket: Ticket, settled: Settled, step: Any) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import Connection, func, select
 
-from pipeline.ledger.office_tables import ticket_step
 from pipeline.ledger.tables import review, ticket
-from schemas.tickets import State
+from pipeline.ledger.ticket_state import dept_code, state, tickets
 
 
 class Standing(NamedTuple):
@@ -19,21 +18,11 @@ class Standing(NamedTuple):
     due_at: datetime
 
 
-_last_step = (
-    select(ticket_step.c.state)
-    .where(ticket_step.c.ticket_id == ticket.c.ticket_id)
-    .order_by(ticket_step.c.step_no.desc())
-    .limit(1)
-    .lateral("last_step")
-)
-
-
 def ticket_of(connection: Connection, event_id: str) -> Standing | None:
     """The ticket of this review; None if it has none, or is not in the ledger yet. Blocks."""
-    columns = (ticket.c.dept_code, ticket.c.opened_at, ticket.c.due_at)
     found = connection.execute(
-        select(func.coalesce(_last_step.c.state, State.NEW.value), *columns)
-        .select_from(ticket.outerjoin(_last_step, true()))
+        select(state, dept_code, ticket.c.opened_at, ticket.c.due_at)
+        .select_from(tickets)
         .where(ticket.c.event_id == event_id)
         .order_by(ticket.c.opened_at)
         .limit(1)

@@ -41,6 +41,25 @@ settled as (
 """
 """`ranked`: every review, `counts` if it should be effective; `settled`: every service, and what should stand in it."""
 
+OWNED = """
+versions as (
+    select case_no, service_no, event_id, digest, version_received_at as received_at, sender, dept_code, true as current
+    from service where versions > 1 and not placeholder
+    union all
+    select case_no, service_no, event_id, digest, received_at, sender, event ->> 'dept_code', false from case_version),
+first as (
+    select distinct on (case_no, service_no) case_no, service_no, dept_code as owner, sender as owner_sender
+    from versions order by case_no, service_no, received_at, event_id collate "C", digest),
+owned as (
+    select *, dept_code = owner or (sender <> '' and sender = owner_sender) as is_owners
+    from versions join first using (case_no, service_no)),
+content as (
+    select *, current is distinct from (is_owners and 1 = row_number() over (
+            partition by case_no, service_no, is_owners order by received_at desc, event_id collate "C" desc, digest desc))
+        as is_wrong, not bool_and(is_owners) over (partition by case_no, service_no) as true_disputed
+    from owned)"""
+"""`content`: the versions of services with several, `is_wrong` if one holds that should not, or the other way round."""
+
 _FACTS = f"""
 facts as (
     select occurred_at, whose, handling_mode, measure from settled cross join lateral (values

@@ -10,11 +10,9 @@ from uuid import UUID
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine
 
-from pipeline.ledger import entries, tables
-from pipeline.ledger.copying import insert
+from pipeline.ledger import entries
 from pipeline.ledger.engine import transaction
 from pipeline.ledger.fold import Folder
-from pipeline.ledger.outbox import ticket_rows
 from pipeline.ledger.write import write_tickets
 from pipeline.rules.fold import Change
 from pipeline.rules.policy import Policy
@@ -74,8 +72,7 @@ def _portion(cursor: Cursor, folder: Folder, service: entries.Row, after: Any) -
     rows = cursor.fetchall()
     change = _change(key, service, [row for row in rows if row[_REVIEW] is not None], folder.policy)
     write_tickets(cursor, [change])
-    if folder.tells:
-        insert(cursor, tables.outbox, ticket_rows(change))
+    folder.tell_tickets(cursor, [change])
     return rows[-1][0] if len(rows) == PORTION else None
 
 

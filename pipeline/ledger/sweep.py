@@ -9,7 +9,6 @@ from pipeline.ledger.copying import insert
 from pipeline.ledger.engine import transaction
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.held import hold
-from pipeline.ledger.outbox import ticket_rows
 from pipeline.rules.fold import reunite
 from pipeline.rules.records import Key
 
@@ -33,7 +32,7 @@ def sweep(ledger: Engine, folder: Folder, since: datetime) -> list[Key]:
         for dossier in hold(cursor, missed, (), folder.policy, trust_counts=False).values():
             changes = reunite(dossier, folder.policy)
             folder.write(cursor, changes, folder.stripe)
-            insert(cursor, tables.outbox, [row for change in changes.dossiers for row in ticket_rows(change)])
+            folder.tell_tickets(cursor, changes.dossiers)
             insert(
                 cursor,
                 tables.repair,

@@ -100,7 +100,12 @@ service = Table(
         comment="case records kept; those beside this one in case_version",
     ),
     Column("reviews", Integer, nullable=False, comment="review records kept"),
-    Column("disputed", Boolean, nullable=False, comment="versions from different departments"),
+    Column(
+        "disputed",
+        Boolean,
+        nullable=False,
+        comment="versions of others than the owner (pipeline.rules.ownership)",
+    ),
     Column("outcome", Text, comment="matched, matched_late; null while the pair is not whole"),
     Column(
         "open_since",
@@ -132,9 +137,11 @@ case_version = Table(
 )
 # A lookup by identity must not use this index, in which the event id comes too late: hence the condition, which always holds.
 Index(
-    "case_version_order",
+    "case_version_owner",
     case_version.c.case_no,
     case_version.c.service_no,
+    case_version.c.sender,
+    text("(event ->> 'dept_code')"),
     case_version.c.received_at,
     case_version.c.event_id,
     case_version.c.digest,
@@ -220,6 +227,14 @@ reroute = Table(
     Column("after", Uuid, comment="the last ticket done; null: none yet"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=NOW),
     comment="services whose tickets the sweep has yet to give to another department, they are many",
+)
+
+resettle = Table(
+    "resettle",
+    ledger,
+    Column("case_no", Text, primary_key=True),
+    Column("service_no", SmallInteger, primary_key=True),
+    comment="services that the sweep has yet to judge by the rules of a new release; its migration notes them",
 )
 
 counter = Table(

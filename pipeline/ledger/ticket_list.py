@@ -1,6 +1,6 @@
 """Tickets for the desk: how many are open, a page of them, one with all that belongs to it. Reviewers are never read.
 
-A ticket's state is that of its last step in the office; without a step it is `new`.
+A ticket's state and department are those of its last step in the office; without a step it is `new`, and its service's.
 """
 
 from collections.abc import Sequence
@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, true
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
+from pipeline.ledger.case_versions import Said, said_of
 from pipeline.ledger.office_tables import ticket_step
 from pipeline.ledger.tables import review, service, ticket
-from schemas.tickets import CLOSED, State
+from pipeline.ledger.ticket_state import dept_code, state, tickets
+from schemas.tickets import CLOSED
 
 OTHERS = 50
 """Other reviews of a ticket's service that are read."""
@@ -35,24 +37,18 @@ class Choice(NamedTuple):
 
 class Whole(NamedTuple):
     """A ticket with its review and service (one row), its steps, and the other reviews of the same service: the first of
-    `others_count`, for one number may stand for everybody.
+    `others_count`, for one number may stand for everybody. `said`: who says what of a disputed service. `went_on`: the
+    service has become another department's since people began to work on the ticket, which stays.
     """
 
     ticket: Row[Any]
     steps: Sequence[Row[Any]]
     others: Sequence[Row[Any]]
     others_count: int
+    said: Sequence[Said]
+    went_on: bool
 
 
-_last_step = (
-    select(ticket_step.c.state)
-    .where(ticket_step.c.ticket_id == ticket.c.ticket_id)
-    .order_by(ticket_step.c.step_no.desc())
-    .limit(1)
-    .lateral("last_step")
-)
-_state = func.coalesce(_last_step.c.state, State.NEW.value)
-_tickets = ticket.outerjoin(_last_step, true())
 _review_of_ticket = and_(
     *(
         review.c[name] == ticket.c[name]
@@ -60,13 +56,14 @@ _review_of_ticket = and_(
     )
 )
 _service_of_ticket = and_(*(service.c[name] == ticket.c[name] for name in ("case_no", "service_no")))
-_with_review = _tickets.join(review, _review_of_ticket).outerjoin(service, _service_of_ticket)
+_with_review = tickets.join(review, _review_of_ticket).outerjoin(service, _service_of_ticket)
 
 _LINE = (
-    *(ticket.c[name] for name in ("ticket_id", "satisfaction", "dept_code", "due_at")),
+    *(ticket.c[name] for name in ("ticket_id", "satisfaction", "due_at")),
+    dept_code.label("dept_code"),
     *(review.c[name] for name in ("reason_codes", "comment", "submitted_at")),
     *(service.c[name] for name in ("placeholder", "item_name", "item_code")),
-    _state.label("state"),
+    state.label("state"),
 )
 _TICKET = ("case_no", "service_no", "review_no", "routed_by", "opened_at", "contact_due_at", "provisional")
 _REVIEW = ("channel", "received_at", "effective", "real_name", "flags")
@@ -75,6 +72,7 @@ _PLACE = ("hall_code", "window_code", "staff_id")
 _WHOLE = (
     *_LINE,
     *(ticket.c[name] for name in _TICKET),
+    ticket.c.dept_code.label("case_dept_code"),
     *(review.c[name] for name in _REVIEW),
     *(service.c[name] for name in _SERVICE),
     *(func.coalesce(func.nullif(service.c[name], ""), review.c[name]).label(name) for name in _PLACE),
@@ -93,18 +91,18 @@ def counts(connection: Connection, now: datetime, today_ends: datetime) -> dict[
     late = ticket.c.due_at < now
     today = and_(~late, ticket.c.due_at < today_ends)
     query = _open(
-        select(
-            ticket.c.dept_code, func.count(), func.count().filter(late), func.count().filter(today)
-        ).select_from(_tickets)
-    ).group_by(ticket.c.dept_code)
-    return {dept_code: Counts(*numbers) for dept_code, *numbers in connection.execute(query)}
+        select(dept_code, func.count(), func.count().filter(late), func.count().filter(today)).select_from(
+            tickets
+        )
+    ).group_by(dept_code)
+    return {dept: Counts(*numbers) for dept, *numbers in connection.execute(query)}
 
 
 def page(connection: Connection, choice: Choice, offset: int, limit: int) -> Sequence[Row[Any]]:
     """Open tickets, what is due first on top. Blocks."""
     query = _open(select(*_LINE).select_from(_with_review))
     if choice.dept_code is not None:
-        query = query.where(ticket.c.dept_code == choice.dept_code)
+        query = query.where(dept_code == choice.dept_code)
     if choice.overdue_at is not None:
         query = query.where(ticket.c.due_at < choice.overdue_at)
     query = query.order_by(ticket.c.due_at, ticket.c.ticket_id).offset(offset).limit(limit)
@@ -117,12 +115,15 @@ def one(connection: Connection, ticket_id: UUID) -> Whole | None:
     found = connection.execute(query).one_or_none()
     if found is None:
         return None
-    steps = select(ticket_step).where(ticket_step.c.ticket_id == ticket_id).order_by(ticket_step.c.step_no)
+    in_order = select(ticket_step).where(ticket_step.c.ticket_id == ticket_id).order_by(ticket_step.c.step_no)
+    steps = connection.execute(in_order).all()
     others = connection.execute(_others(ticket_id).limit(OTHERS)).all()
     count = len(others)
     if count == OTHERS:
         count = connection.scalar(select(func.count()).select_from(_others(ticket_id).subquery())) or count
-    return Whole(found, connection.execute(steps).all(), others, count)
+    said = said_of(connection, found.case_no, found.service_no) if found.disputed else []
+    went_on = bool(steps) and steps[0].dept_code != found.case_dept_code
+    return Whole(found, steps, others, count, said, went_on)
 
 
 def _others(ticket_id: UUID) -> Select[Any]:
@@ -140,4 +141,4 @@ def _others(ticket_id: UUID) -> Select[Any]:
 
 
 def _open(query: Select[Any]) -> Select[Any]:
-    return query.where(_state.not_in(CLOSED))
+    return query.where(state.not_in(CLOSED))

@@ -107,6 +107,12 @@ CHECKS = (
         group by case_no, service_no, versions, placeholder having versions <> count(v.*) + (not placeholder)::int""",
     ),
     Check(
+        "a case has not the content that its owner sent last, or is disputed and does not say so",
+        f"""with {recount.OWNED} select {_KEY}, c.event_id, owner, true_disputed, s.disputed
+        from content c join service s using (case_no, service_no)
+        where is_wrong or (current and true_disputed is distinct from s.disputed)""",
+    ),
+    Check(
         "a review without its service's row",
         f"""select {_KEY}, count(*) from review r where case_no <> '' and not exists
         (select from service s where s.case_no = r.case_no and s.service_no = r.service_no) group by case_no, service_no""",

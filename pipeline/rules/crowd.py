@@ -14,9 +14,11 @@ from pipeline.rules.measures import (
     Tally,
     tally,
 )
+from pipeline.rules.ownership import least
 from pipeline.rules.policy import Policy
-from pipeline.rules.records import Dossier, Unseen
-from pipeline.rules.settle import Settled, settle
+from pipeline.rules.records import Dossier, Entry, Unseen
+from pipeline.rules.settle import Settled, settled_before
+from schemas.events import CaseEvent
 
 WHOLE = 16
 """A service with at most so many versions and at most so many reviews is read whole; one with more is crowded."""
@@ -25,11 +27,13 @@ WHOLE = 16
 class Crowd(Struct, frozen=True):
     """What the ledger keeps of a crowded service, besides the columns that every service has.
 
-    `effective`: `review_no`, `event_id`, digest of each effective review. Then how many of all its reviews were received
-    in time, how many are conflicts, and how many of its versions pass inspection.
+    `effective`: `review_no`, `event_id`, digest of each effective review. `least`: `event_id`, digest of the version by
+    which it has its owner. Then how many of all its reviews were received in time, how many are conflicts, and how many
+    of its versions pass inspection.
     """
 
     effective: list[tuple[int, str, str]]
+    least: tuple[str, str] | None
     reviews_on_time: int
     conflicts: int
     versions_passed: int
@@ -55,6 +59,7 @@ def crowd(dossier: Dossier, settled: Settled, policy: Policy) -> Crowd:
     counts = _counts(dossier, settled, policy)
     return Crowd(
         [(entry.event.review_no, entry.event_id, entry.digest) for entry in settled.effective],
+        _identity(least(dossier.cases)) if dossier.cases else None,
         counts[REVIEWS_ON_TIME],
         counts[CONFLICTS],
         counts[CASES_PASSED],
@@ -62,8 +67,11 @@ def crowd(dossier: Dossier, settled: Settled, policy: Policy) -> Crowd:
 
 
 def unseen(dossier: Dossier, totals: Totals, policy: Policy) -> Unseen:
-    """What `totals` count and the dossier does not hold. The dossier must hold the current version and what is effective."""
-    seen = _counts(dossier, settle(dossier, policy), policy)
+    """What `totals` count and the dossier does not hold.
+
+    The dossier must hold the current version, the least one and what is effective.
+    """
+    seen = _counts(dossier, settled_before(dossier, policy), policy)
     return Unseen(
         versions=totals.versions - seen[CASE_RECORDS],
         versions_passed=totals.crowd.versions_passed - seen[CASES_PASSED],
@@ -81,6 +89,10 @@ def apart(both: Unseen | None) -> tuple[Unseen | None, Unseen | None]:
         return None, None
     versions = replace(both, reviews=0, reviews_on_time=0, conflicts=0)
     return versions, replace(both, versions=0, versions_passed=0, received_at=None, disputed=False)
+
+
+def _identity(version: Entry[CaseEvent]) -> tuple[str, str]:
+    return version.event_id, version.digest
 
 
 def _counts(dossier: Dossier, settled: Settled, policy: Policy) -> list[int]:

@@ -11,7 +11,7 @@ from pipeline.rules.crowd import Crowd, apart, crowd, is_crowded
 from pipeline.rules.measures import Tally, changed, tally
 from pipeline.rules.policy import Policy
 from pipeline.rules.records import AnyEntry, Dossier, Entry, Fate, Key, Place
-from pipeline.rules.settle import Settled, settle
+from pipeline.rules.settle import Settled, settle, settled_before
 from pipeline.rules.tickets import Ticket, tickets
 from schemas.events import CaseEvent, ReviewEvent
 
@@ -76,10 +76,15 @@ class Changes:
     fates: FateCounts
 
 
-def apply(held: Mapping[Key, Dossier], arrivals: Iterable[Arrival], policy: Policy) -> Changes:
-    """Fold these arrivals into what is held. Takes over the dossiers in `held`; else pure."""
-    touched: dict[Key, Change] = {}
+def apply(
+    held: Mapping[Key, Dossier], arrivals: Iterable[Arrival], policy: Policy, again: Iterable[Key] = ()
+) -> Changes:
+    """Fold these arrivals into what is held, and settle the dossiers under `again` anew.
+
+    Takes over the dossiers in `held`; else pure.
+    """
     differences: Tally = {}
+    touched = {key: _begin(key, held[key], differences, policy) for key in again}
     fates: FateCounts = {}
     for arrival in arrivals:
         key, entry = arrival.key, arrival.entry
@@ -129,7 +134,7 @@ def _begin(key: Key, dossier: Dossier | None, differences: Tally, policy: Policy
     """Take away what the dossier stood for, before the batch changes it."""
     if dossier is None:
         return Change(Dossier(key), new=True)
-    was = settle(dossier, policy)
+    was = settled_before(dossier, policy)
     tally(dossier, was, policy, differences, -1)
     stored = {review_id(entry): review_state(entry, was) for entry in dossier.reviews}
     return Change(dossier, False, was, stored, _versions(dossier, was), tickets(dossier, was, policy))
@@ -165,9 +170,9 @@ def reunite(dossier: Dossier, policy: Policy) -> Changes:
     """Match a service and its reviews that were settled apart (the sweep found them). Takes over the dossier; else pure."""
     differences: Tally = {}
     unseen_cases, unseen_reviews = apart(dossier.unseen)
-    cases = Dossier(dossier.key, dossier.cases, unseen=unseen_cases)
+    cases = Dossier(dossier.key, dossier.cases, unseen=unseen_cases, held=dossier.held)
     reviews = Dossier(dossier.key, reviews=dossier.reviews, unseen=unseen_reviews)
-    settled_cases, settled_reviews = settle(cases, policy), settle(reviews, policy)
+    settled_cases, settled_reviews = settled_before(cases, policy), settle(reviews, policy)
     tally(cases, settled_cases, policy, differences, -1)
     tally(reviews, settled_reviews, policy, differences, -1)
     stored = {review_id(entry): review_state(entry, settled_reviews) for entry in dossier.reviews}

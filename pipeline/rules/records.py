@@ -74,11 +74,21 @@ class Key(Struct, frozen=True, order=True, gc=False):
     event_id: str = ""
 
 
+class Ownership(Struct, frozen=True, gc=False):
+    """`current`: the version whose content holds; None if the case has not come (a placeholder). `received_at`: the least
+    of all versions. `disputed`: there are versions of others than the owner.
+    """
+
+    current: Entry[CaseEvent] | None
+    received_at: datetime | None
+    disputed: bool
+
+
 class Unseen(Struct, frozen=True, gc=False):
     """What is known of the records of a crowded key that a dossier does not hold (`pipeline.rules.crowd`).
 
-    None of them is effective or the current version, and no record of the batch is a copy of them. `received_at` and
-    `disputed` are those of all versions, as the ledger has them.
+    None of them is effective, the current version or the least one, and no record of the batch is a copy of them.
+    `received_at` is that of all versions, as the ledger has it. `disputed`: some of them may be of others than the owner.
     """
 
     versions: int
@@ -128,13 +138,15 @@ class Dossier(Struct, gc=False):
     """The records under one key: all of them, unless some are `unseen`.
 
     `case_no` is empty for a review of a place or person without a case; of such reviews only those are here that a record
-    of the batch can change, and nothing is counted of the others.
+    of the batch can change, and nothing is counted of the others. `held`: what the ledger says of the versions, if there
+    are several.
     """
 
     key: Key
     cases: list[Entry[CaseEvent]] = []
     reviews: list[Entry[ReviewEvent]] = []
     unseen: Unseen | None = None
+    held: Ownership | None = None
     many_cases: Many | None = None
     many_reviews: Many | None = None
 

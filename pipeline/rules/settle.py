@@ -4,8 +4,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from pipeline.rules.ownership import ownership
 from pipeline.rules.policy import Policy
-from pipeline.rules.records import Dossier, Entry
+from pipeline.rules.records import Dossier, Entry, Ownership
 from pipeline.rules.window import Outcome, outcome
 from schemas.events import CaseEvent, ReviewEvent
 
@@ -13,8 +14,7 @@ from schemas.events import CaseEvent, ReviewEvent
 class Settled(Struct, gc=False):
     """The truth about one dossier.
 
-    `current`: the case version whose content holds; None if the case has not come (a placeholder).
-    `received_at`: the least of all its versions. `first`: the effective first review. `effective`: every review that
+    `current`, `received_at`, `disputed`: see `Ownership`. `first`: the effective first review. `effective`: every review that
     counts, follow-ups among them. `open_since`: since when the service or its review waits for the other; None if
     nothing waits.
     """
@@ -39,35 +39,38 @@ class Settled(Struct, gc=False):
 
 def settle(dossier: Dossier, policy: Policy) -> Settled:
     """Settle a dossier. Also flags events that share an id (`id_reused`). Pure but for those flags."""
-    cases, reviews = dossier.cases, dossier.reviews
-    if len(cases) > 1 or len(reviews) > 1:
+    if len(dossier.cases) > 1 or len(dossier.reviews) > 1:
         _flag_reused(dossier)
-    if not dossier.key.case_no:
-        return Settled(None, None, None, reviews, disputed=False, outcome=None, open_since=None)
-    current, received_at, disputed = _settle_cases(cases)
+    owned = ownership(dossier.cases)
     if dossier.unseen is not None:
-        received_at = _least(received_at, dossier.unseen.received_at)
-        disputed = disputed or dossier.unseen.disputed
-    first, effective = _settle_reviews(reviews)
+        owned = Ownership(
+            owned.current,
+            _least(owned.received_at, dossier.unseen.received_at),
+            owned.disputed or dossier.unseen.disputed,
+        )
+    return _settle(dossier, owned, policy)
+
+
+def settled_before(dossier: Dossier, policy: Policy) -> Settled:
+    """What the ledger says of a dossier, before records are taken in: its own word, also where the rules have changed."""
+    if dossier.held is None:
+        return settle(dossier, policy)
+    return _settle(dossier, dossier.held, policy)
+
+
+def _settle(dossier: Dossier, owned: Ownership, policy: Policy) -> Settled:
+    if not dossier.key.case_no:
+        return Settled(None, None, None, dossier.reviews, disputed=False, outcome=None, open_since=None)
+    first, effective = _settle_reviews(dossier.reviews)
     return Settled(
-        current,
-        received_at,
+        owned.current,
+        owned.received_at,
         first,
         effective,
-        disputed,
-        _outcome(current, received_at, first, policy),
-        _open(current, first),
+        owned.disputed,
+        _outcome(owned.current, owned.received_at, first, policy),
+        _open(owned.current, first),
     )
-
-
-def _settle_cases(cases: list[Entry[CaseEvent]]) -> tuple[Entry[CaseEvent] | None, datetime | None, bool]:
-    """Which version holds, the least time of receipt, whether departments dispute. Nearly always there is one version."""
-    if not cases:
-        return None, None, False
-    if len(cases) == 1:
-        return cases[0], cases[0].received_at, False
-    disputed = len({entry.event.dept_code for entry in cases}) > 1
-    return max(cases, key=_version_order), min(entry.received_at for entry in cases), disputed
 
 
 def _settle_reviews(
@@ -84,11 +87,6 @@ def _settle_reviews(
 
 def _least(one: datetime | None, other: datetime | None) -> datetime | None:
     return min((at for at in (one, other) if at is not None), default=None)
-
-
-def _version_order(entry: Entry[CaseEvent]) -> tuple[datetime, str, str]:
-    """The content of a case is that of the greatest; a correction comes later than what it corrects."""
-    return entry.received_at, entry.event_id, entry.digest
 
 
 def _review_order(entry: Entry[ReviewEvent]) -> tuple[bool, datetime, str, str]:

@@ -27,6 +27,7 @@ from pipeline.ledger.fold import Folder
 from pipeline.ledger.positions import TopicPartition
 from pipeline.ledger.received import signed_since
 from pipeline.ledger.reroute import reroute
+from pipeline.ledger.resettle import resettle
 from pipeline.ledger.stuck import end_stuck
 from pipeline.ledger.sweep import sweep
 from pipeline.runtime import logs
@@ -179,10 +180,12 @@ class Worker:
             await asyncio.sleep(self.settings.worker.sweep_seconds)
 
     def sweep_once(self, since: datetime) -> None:
-        """One sweep, and what tickets the fold has left to it. Blocks."""
+        """One sweep, what a migration has left to it, and what tickets the fold has. Blocks."""
         repaired = sweep(self.ledger, self.folder, since)
         if repaired:
             log.error("missed_matches_repaired", extra={"services": len(repaired)})
+        while settled := resettle(self.ledger, self.folder):
+            log.info("services_resettled", extra={"services": settled})
         while reroute(self.ledger, self.folder) and not self._stopping.wait(REROUTE_PAUSE_SECONDS):
             pass
 

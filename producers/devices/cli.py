@@ -41,7 +41,12 @@ def add(
         list[str] | None,
         typer.Option(help="For which it may send reviews; may be repeated. None: cases only."),
     ] = None,
-    dept: Annotated[str, typer.Option(help="Its department (统一社会信用代码); empty: any.")] = "",
+    dept: Annotated[
+        str, typer.Option(help="Its department (统一社会信用代码). A terminal without one: any.")
+    ] = "",
+    any_department: Annotated[
+        bool, typer.Option("--any-department", help="A system that may send cases of every department.")
+    ] = False,
     hall: Annotated[str, typer.Option(help="Its hall; empty: any.")] = "",
     window: Annotated[str, typer.Option(help="Its window; empty: any.")] = "",
     placeholder: Annotated[
@@ -64,6 +69,7 @@ def add(
     """Register a device; print its secret, and for a window's terminal the link that enrols it. They are shown this once."""
     from producers.devices.device import Device
 
+    _check_department(kind, dept, any_department=any_department)
     new = Device(
         *(device_id, kind.value, name, tuple(channel or ()), dept, hall, window),
         placeholders=tuple(placeholder or ()),
@@ -71,6 +77,16 @@ def add(
         version_1_until=_beginning(version_1_until),
     )
     _show(_office().add(new), new, as_json=as_json)
+
+
+def _check_department(kind: Kind, dept: str, *, any_department: bool) -> None:
+    """Whoever speaks for all departments can be first with the case of any of them, so nobody does it by omission."""
+    if dept and any_department:
+        raise typer.BadParameter("give --dept or --any-department, not both")
+    if kind is Kind.SYSTEM and not dept and not any_department:
+        raise typer.BadParameter(
+            "a system sends cases: name its --dept, or say --any-department if it serves every department"
+        )
 
 
 @app.command("list")

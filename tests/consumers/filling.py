@@ -51,6 +51,14 @@ def fill(settings: Settings, *events: dict[str, Any]) -> None:
     ledger.pool.dispose()
 
 
+def add_cases(settings: Settings, start: int, *events: dict[str, Any], sender: str = "/test") -> None:
+    """Fold these cases of one sender after so many others."""
+    ledger = Ledger(settings)
+    ledger.fold(portion_of(Stream.CASE, start, *events, sender=sender))
+    ledger.connection.close()
+    ledger.pool.dispose()
+
+
 def county() -> list[dict[str, Any]]:
     """Four tickets: rude and overdue, orphaned, without a case, and one whose service has another, better review."""
     who: dict[str, Any] = {"reviewer": {"name": NAME, "phone": PHONE}, "real_name": True}

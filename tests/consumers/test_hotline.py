@@ -240,7 +240,7 @@ def test_without_a_device_the_page_says_how_to_register_one() -> None:
         desk.get("/hotline"),
         desk.post("/hotline", data={"case_no": "C", "level": "1"}, headers=ORIGIN),
     ):
-        assert "hcp device add hotline-12345 --kind system --channel hotline" in page.text
+        assert "hcp device add hotline-12345 --kind system --channel hotline --any-department" in page.text
         assert "HCP_WEB__HOTLINE_SECRET" in page.text
         assert "<form" not in page.text
 

@@ -23,6 +23,7 @@ SECONDS = 15
 SERVING = {"gateway", "desk", "exporter", "worker", "import watch", "terminal run"}
 """These run until they are told to stop, and may wait for a server that is away."""
 WORDS: dict[str, list[str]] = {
+    "case show": ["MX-1", "1"],
     "positions adopt": ["hcp.case.v1", "--yes"],
     "positions skip": ["hcp.case.v1/0/0", "--why", "a test"],
     "outbox retry": ["--all"],
@@ -44,7 +45,7 @@ WORDS: dict[str, list[str]] = {
     "dlq retry": ["--reason", "not_json", "--all-of-filter"],
     "dlq edit": ["hcp.case.v1/0/1"],
     "dlq discard": ["--reason", "not_json", "--all-of-filter", "--why", "a test"],
-    "device add": ["desk-1", "--kind", "system"],
+    "device add": ["desk-1", "--kind", "system", "--any-department"],
     "device rate": ["desk-1", "600"],
     "device rotate": ["desk-1"],
     "device revoke": ["desk-1"],

@@ -25,6 +25,9 @@ DAMAGE = {
     "reviews stored or in conflict are not as many as counted": "delete from review where case_no = 'plain'",
     "conflicts are not as many as counted": "update counter set conflicts = conflicts + 1 where conflicts = 1",
     "a case version is missing, or one too many": "delete from case_version",
+    "a case has not the content that its owner sent last, or is disputed and does not say so": (
+        "update service set disputed = false where case_no = 'twice'"
+    ),
     "a review without its service's row": "delete from service where case_no = 'orphan'",
     "a review counts that should not, or the other way round": "update review set effective = not effective where satisfaction = 2",
     "a match is missing or wrong": "update service set outcome = null where case_no = 'plain'",

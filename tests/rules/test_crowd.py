@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.rules import crowd, records
 from pipeline.rules.crowd import Totals, unseen
 from pipeline.rules.fold import Arrival, apply
-from pipeline.rules.records import AnyEntry, Dossier, Fate, Key
+from pipeline.rules.ownership import Owner, least, owner_of
+from pipeline.rules.records import AnyEntry, Dossier, Fate, Key, Ownership
 from pipeline.rules.settle import settle
 from schemas.codes import Channel
 from schemas.events import CaseEvent
-from tests.rules.test_fold import POLICY, Memory, agree, modelled, shuffled
+from tests.model import modelled
+from tests.rules.test_fold import POLICY, Memory, agree, shuffled
 from tests.rules.test_settle import KEY, case, review
 from tests.strategies import crowding
 
@@ -40,6 +43,13 @@ def touched(entries: Iterable[AnyEntry], arriving: list[AnyEntry]) -> list[AnyEn
         others = [e for e in entries if who(e)[:2] == (number, event_id) and e.digest != digest]
         found |= {who(entry): entry for entry in others[:1]}
     return list(found.values())
+
+
+def contenders(entries: list[AnyEntry], owner: Owner, arriving: list[AnyEntry]) -> list[AnyEntry]:
+    """The greatest of this owner's versions and some of others, one more than there are copies."""
+    n = 1 + len(set(map(who, entries)) & set(map(who, arriving)))
+    greatest = sorted(entries, key=lambda e: (e.received_at, e.event_id, e.digest), reverse=True)
+    return [e for e in greatest if owner.owns(e)][:n] + [e for e in entries if not owner.owns(e)][:n]
 
 
 class Forgetful(Memory):
@@ -79,15 +89,16 @@ class Forgetful(Memory):
         totals = Totals(len(dossier.cases), len(dossier.reviews), now.received_at, now.disputed, kept)
         arriving = [a.entry for a in batch if a.key == dossier.key]
         cases = touched(dossier.cases, [e for e in arriving if isinstance(e.event, CaseEvent)])
-        again = len(
-            {who(e) for e in [*cases, *([now.current] if now.current else [])]} & set(map(who, arriving))
-        )
-        greatest = sorted(dossier.cases, key=lambda e: (e.received_at, e.event_id, e.digest), reverse=True)
+        cases += [least(dossier.cases)] if dossier.cases else []
+        if versions := [e for e in arriving if isinstance(e.event, CaseEvent)]:
+            totals = replace(totals, disputed=False)
+            cases += contenders(dossier.cases, owner_of([*dossier.cases, *versions]), versions)
         reviews = touched(dossier.reviews, [e for e in arriving if not isinstance(e.event, CaseEvent)])
         part = Dossier(
             dossier.key,
-            list({who(e): e for e in [*cases, *greatest[: 1 + again]]}.values()),
+            list({who(e): e for e in [*([now.current] if now.current else []), *cases]}.values()),
             list({who(e): e for e in [*reviews, *now.effective]}.values()),
+            held=Ownership(now.current, now.received_at, now.disputed) if len(dossier.cases) > 1 else None,
         )
         part.unseen = unseen(part, totals, POLICY)
         return part
@@ -109,9 +120,10 @@ def test_a_case_after_more_bad_reviews_than_are_seen_leaves_their_tickets_to_be_
     for entry, moves in (
         (case(dept="D1"), True),
         (case(dept="D1", event_id="x"), False),
-        (case(dept="D2", received=9), True),
+        (case(dept="D2", received=9), False),
+        (case(dept="D2", received=-1), True),
     ):
-        part = memory.part(memory.dossiers[KEY], [])
+        part = memory.part(memory.dossiers[KEY], [Arrival(KEY, entry)])
         (change,) = apply({KEY: part}, [Arrival(KEY, entry)], POLICY).dossiers
         assert change.reroutes is moves
         memory.keep(change.dossier)

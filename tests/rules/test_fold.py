@@ -14,7 +14,7 @@ from pipeline.rules.policy import Policy
 from pipeline.rules.records import Dossier, Key
 from pipeline.rules.settle import settle
 from pipeline.rules.tickets import tickets
-from tests.model import Model
+from tests.model import Model, modelled
 from tests.strategies import histories
 
 POLICY = Policy()
@@ -45,13 +45,6 @@ def shuffled(data: st.DataObject, history: list[Arrival]) -> list[list[Arrival]]
     order = data.draw(st.permutations(history))
     cuts = sorted(data.draw(st.sets(st.integers(0, len(order)), max_size=4)) | {0, len(order)})
     return [list(order[a:b]) for a, b in pairwise(cuts)]
-
-
-def modelled(history: list[Arrival]) -> Model:
-    model = Model()
-    for arrival in copy.deepcopy(history):
-        model.read(arrival)
-    return model
 
 
 def nonzero(counter: Counter[str]) -> dict[str, int]:

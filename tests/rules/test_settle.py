@@ -69,15 +69,53 @@ def test_a_half_waits_for_exactly_the_window() -> None:
     assert not is_open(hour(0), hour(24), POLICY.window)
 
 
+def owned(*versions: Entry[CaseEvent]) -> tuple[str, bool]:
+    """Whose content holds, and whether others say something."""
+    settled = settle(Dossier(KEY, list(versions)), POLICY)
+    assert settled.current is not None
+    return settled.current.event_id, settled.disputed
+
+
+def signed(entry: Entry[CaseEvent], sender: str) -> Entry[CaseEvent]:
+    entry.sender = sender
+    return entry
+
+
 def test_a_correction_replaces_the_content_but_not_the_time_of_receipt() -> None:
-    dossier = Dossier(
-        KEY, [case(received=0, dept="D1"), case(received=240, dept="D2", event_id="c2")], [review()]
-    )
+    dossier = Dossier(KEY, [case(received=0), case(received=240, event_id="c2")], [review()])
     settled = settle(dossier, POLICY)
     assert settled.current is dossier.cases[1]
     assert settled.received_at == hour(0)
     assert settled.outcome == "matched"
-    assert settled.disputed
+    assert not settled.disputed
+
+
+def test_a_version_of_another_department_is_kept_and_changes_nothing_but_the_dispute() -> None:
+    assert owned(case(event_id="mine"), case(received=9, dept="D2", event_id="theirs")) == ("mine", True)
+
+
+def test_the_owner_is_who_was_received_first_whatever_came_first() -> None:
+    mine, theirs, fix = case(received=5), case(received=1, dept="D2", event_id="x"), case(9, 9, event_id="f")
+    assert owned(mine, fix) == ("f", False)
+    assert owned(mine, fix, theirs) == owned(theirs, fix, mine) == ("x", True)
+
+
+def test_a_sender_corrects_its_own_department() -> None:
+    first, fix = signed(case(), "/system/a"), signed(case(received=9, dept="D2", event_id="f"), "/system/a")
+    other = signed(case(received=10, dept="D2", event_id="o"), "/system/b")
+    assert owned(first, fix) == ("f", False)
+    assert owned(first, fix, other) == ("f", True)
+
+
+def test_two_senders_that_nobody_signed_are_not_the_same_one() -> None:
+    assert owned(case(), case(received=9, dept="D2", event_id="o")) == ("c", True)
+
+
+def test_of_copies_the_first_received_says_who_sent_it() -> None:
+    first, again = signed(case(received=5), "/system/b"), signed(case(received=4), "/system/a")
+    dossier = Dossier(KEY, [first, signed(case(received=9, dept="D2", event_id="f"), "/system/a")])
+    assert dossier.admit_case(again) is Fate.DUPLICATE
+    assert owned(*dossier.cases) == ("f", False)
 
 
 def test_the_earliest_review_counts_and_the_others_are_conflicts() -> None:

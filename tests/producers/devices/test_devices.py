@@ -209,7 +209,9 @@ def test_the_commands(ledger: Settings) -> None:
     rotated = typed(ledger, "rotate", "w1", "--overlap", "12h")
     assert "key:    k2" in rotated.stdout
     assert "not shown again" in rotated.stderr
-    assert typed(ledger, "add", "s1", "--kind", "system", "--name", "人社局").exit_code == 0
+    assert (
+        typed(ledger, "add", "s1", "--kind", "system", "--any-department", "--name", "人社局").exit_code == 0
+    )
     assert typed(ledger, "revoke", "s1").stdout == "s1 is revoked\n"
 
     listed = typed(ledger, "list").stdout
@@ -225,7 +227,17 @@ def test_the_commands(ledger: Settings) -> None:
 
 @pytest.mark.system
 def test_placeholders_are_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> None:
-    words = ("add", "w1", "--kind", "system", "--placeholder", "０００", "--placeholder", "TEST")
+    words = (
+        "add",
+        "w1",
+        "--kind",
+        "system",
+        "--any-department",
+        "--placeholder",
+        "０００",
+        "--placeholder",
+        "TEST",
+    )
     assert typed(ledger, *words).exit_code == 0
     assert typed(ledger, "placeholders", "w1").stdout.split() == ["000", "TEST"]
     assert typed(ledger, "placeholders", "w1", "无", "000 ").stdout.split() == ["000", "TEST", "无"]
@@ -246,7 +258,7 @@ def test_placeholders_are_said_at_once_or_later(ledger: Settings, tmp_path: Path
 
 @pytest.mark.system
 def test_a_rate_is_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> None:
-    assert typed(ledger, "add", "s1", "--kind", "system", "--rate", "30000").exit_code == 0
+    assert typed(ledger, "add", "s1", "--kind", "system", "--dept", "D", "--rate", "30000").exit_code == 0
     assert "30000 events a minute" in typed(ledger, "list").stdout
     assert typed(ledger, "rate", "s1", "600").stdout == "s1 may send 600 events a minute\n"
     (told,) = json.loads(typed(ledger, "list", "--json").stdout)
@@ -258,7 +270,11 @@ def test_a_rate_is_said_at_once_or_later(ledger: Settings, tmp_path: Path) -> No
     known.refresh()
     known.stop()
     assert [sender.device.per_minute for sender in [known.find("s1")] if sender] == [None]
-    for wrong in (("rate", "s2", "1"), ("rate", "s1", "0"), ("add", "s3", "--kind", "system", "--rate", "0")):
+    for wrong in (
+        ("rate", "s2", "1"),
+        ("rate", "s1", "0"),
+        ("add", "s3", "--kind", "system", "--dept", "D", "--rate", "0"),
+    ):
         assert isinstance(typed(ledger, *wrong).exception, DeviceError)
 
 
@@ -274,9 +290,9 @@ def test_version_1_is_given_a_date_at_once_or_later(ledger: Settings, tmp_path: 
         sender = one.find("s1")
         return sender.device.version_1_until if sender else None
 
-    assert typed(ledger, "add", "s0", "--kind", "system").exit_code == 0
+    assert typed(ledger, "add", "s0", "--kind", "system", "--any-department").exit_code == 0
     assert "signature version 2 only" in typed(ledger, "list").stdout
-    words = ("add", "s1", "--kind", "system", "--version-1-until", f"{soon:%Y-%m-%d}")
+    words = ("add", "s1", "--kind", "system", "--any-department", "--version-1-until", f"{soon:%Y-%m-%d}")
     assert typed(ledger, *words).exit_code == 0
     assert known() == soon
     assert f"signature version 1 until {soon:%Y-%m-%d} 00:00:00+08:00" in typed(ledger, "list").stdout
@@ -295,7 +311,7 @@ def test_version_1_is_given_a_date_at_once_or_later(ledger: Settings, tmp_path: 
         ("version-1", "s1", f"{day:%Y-%m-%d}"),
         ("version-1", "s1", "9999-12-31"),
         ("version-1", "s1", "0001-01-01"),
-        ("add", "s3", "--kind", "system", "--version-1-until", f"{day:%Y-%m-%d}"),
+        ("add", "s3", "--kind", "system", "--any-department", "--version-1-until", f"{day:%Y-%m-%d}"),
     ):
         assert isinstance(typed(ledger, *wrong).exception, DeviceError)
     for unread in (["tomorrow"], [f"{later:%Y-%m-%d}", "--none"]):
@@ -331,6 +347,21 @@ def test_a_copy_of_the_release_before_refuses_nobody(tmp_path: Path) -> None:
     known.stop()
     assert sender is not None
     assert sender.device.version_1_until == now + timedelta(days=90)
+
+
+@pytest.mark.system
+def test_a_system_of_every_department_is_one_on_purpose(ledger: Settings) -> None:
+    refused = typed(ledger, "add", "s1", "--kind", "system")
+    assert refused.exit_code == 2
+    assert "--any-department" in refused.stderr
+    both = typed(ledger, "add", "s1", "--kind", "system", "--dept", "D", "--any-department")
+    assert both.exit_code == 2
+    assert json.loads(typed(ledger, "list", "--json").stdout) == []
+    for words in (("s1", "--dept", "D"), ("s2", "--any-department")):
+        assert typed(ledger, "add", *words, "--kind", "system").exit_code == 0
+    listed = typed(ledger, "list").stdout
+    assert "s1  system  cases only  D/*/*" in listed
+    assert "s2  system  cases only  */*/*" in listed
 
 
 @pytest.mark.system
