@@ -49,6 +49,7 @@ WORDS: dict[str, list[str]] = {
     "device rate": ["desk-1", "600"],
     "device rotate": ["desk-1"],
     "device revoke": ["desk-1"],
+    "device version-1": ["desk-1"],
     "spool resend": ["--hours", "1"],
     "seal-forward": ["--from", "county.reviews", "--once"],
     "terminal review": ["--satisfaction", "5"],

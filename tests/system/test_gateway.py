@@ -213,10 +213,10 @@ def test_what_is_lost_sent_twice_or_refused_by_the_worker_is_found_out(
     system: System, open_gateway: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broken twins of the two tests before."""
+    before = open_gateway.clock()
     noted = asyncio.run(bombard(open_gateway, 100, seed=7))
     fold(system, open_gateway)
     assert wrong(system, noted) == []
-    before = open_gateway.clock()
     with monkeypatch.context() as broken:
         broken.setattr("schemas.reading._check_times", lambda *_: None)
         assert open_gateway.send(
