@@ -280,6 +280,8 @@ def _clean(event: CaseEvent | ReviewEvent, raw: bytes) -> None:
 
 def clean_text(text: str) -> str:
     """This text in NFC, trimmed, CR LF and CR as LF, other control characters gone."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     if _CONTROL.search(text):
         text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return nfc(text).strip()

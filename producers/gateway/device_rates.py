@@ -25,11 +25,12 @@ class DeviceRates:
 
     def spend(self, device: Device) -> None:
         """Count one event. Raises RateLimited when a minute's worth is used up."""
-        ahead = max(0.0, self._spent_until.get(device.device_id, 0.0) - self._clock())
-        over = ahead + WINDOW_SECONDS / self._quota(device) - WINDOW_SECONDS
+        now, each = self._clock(), WINDOW_SECONDS / self._quota(device)
+        until = max(self._spent_until.get(device.device_id, 0.0), now) + each
+        over = until - now - WINDOW_SECONDS
         if over > ROUNDING:
             raise self._too_many(device, math.ceil(over))
-        self.charge(device, 1)
+        self._spent_until[device.device_id] = until
 
     def charge(self, device: Device, events: int) -> None:
         """Count so many more, whether there is room for them or not: what a batch holds is known when it was read."""
