@@ -16,7 +16,7 @@ times = st.sampled_from([T0 + timedelta(hours=h) for h in (0, 1, 23, 24, 25, 30,
 event_ids = st.sampled_from(["e1", "e2", "e3", "e4"])
 case_nos = st.sampled_from(["A", "B"])
 places = st.builds(Place, st.sampled_from(["case", "review"]), st.integers(0, 1), st.integers(0, 50))
-senders = st.sampled_from(["", "/system/a", "/system/b"])
+senders = st.sampled_from(["", "/qr", "/system/a", "/system/b"])
 cases = st.builds(
     CaseEvent,
     case_no=case_nos,
