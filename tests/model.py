@@ -82,11 +82,15 @@ class Model:
         return max(self.owned(service), key=self.order, default=None)
 
     def anothers(self, identity: tuple[Any, ...]) -> bool:
-        """A system has sent this review, or issued its link, that is not the one which was first with the service."""
+        """A system has sent this review, or issued its link, that is not the one which was first with the service.
+
+        Of a call to 12345 the county's desk is the system.
+        """
         cases = self.under(identity[:3], "case")
         owner = self.sender(min(cases, key=self.order)) if cases else ""
         sender = self.sender(identity)
-        return sender.startswith("/system/") and sender != owner
+        by_system = sender.startswith("/system/") and self.event(identity).channel != "hotline"
+        return by_system and sender != owner
 
     def effective(self, service: SERVICE, review_no: int) -> Any:
         """The review that counts: the least (is default, is another's, received_at, event_id, digest)."""

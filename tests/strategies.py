@@ -31,7 +31,7 @@ cases = st.builds(
 reviews = st.builds(
     ReviewEvent,
     satisfaction=st.integers(1, 5),
-    channel=st.sampled_from([Channel.QR, Channel.TERMINAL, Channel.DEFAULT]),
+    channel=st.sampled_from([Channel.QR, Channel.TERMINAL, Channel.HOTLINE, Channel.DEFAULT]),
     submitted_at=times,
     event_id=event_ids,
     case_no=st.one_of(st.none(), case_nos, case_nos),
@@ -79,7 +79,7 @@ crowded_cases = st.builds(
 crowded_reviews = st.builds(
     ReviewEvent,
     satisfaction=st.sampled_from([1, 1, 2, 5]),
-    channel=st.sampled_from([Channel.QR, Channel.DEFAULT]),
+    channel=st.sampled_from([Channel.QR, Channel.QR, Channel.HOTLINE, Channel.DEFAULT]),
     submitted_at=times,
     event_id=hostile_ids,
     case_no=st.sampled_from(["A", "A", "A", "B", None]),

@@ -26,7 +26,7 @@ _REVIEWS = f"""
     cross join lateral (select r.digest from review r where {_SAME_EVENT} limit 1) one
     cross join lateral (
         select {REVIEW} from review r where {_SAME_EVENT} and r.digest in (k.digest, one.digest) for update) r"""
-ISSUER = "case when starts_with(r.sender, '/system/') then r.sender else '' end"
+ISSUER = "case when starts_with(r.sender, '/system/') and r.channel <> 'hotline' then r.sender else '' end"
 """As `pipeline.rules.ranking.issuer` gives it, of a review `r`."""
 SORT = f"r.review_no, r.channel = 'default', {ISSUER}"
 """Of the reviews of one sort the one that was received first leads (`pipeline.rules.ranking.leading`)."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from pipeline.rules.records import Entry
+from schemas.codes import Channel
 from schemas.events import ReviewEvent
 
 Review = Entry[ReviewEvent]
@@ -17,21 +18,24 @@ SYSTEM = "/system/"
 Order = tuple[datetime, str, str]
 
 
-def issuer(sender: str) -> str:
-    """The system from which, or through whose link, a review came; "" if it came by a way of the county's own."""
-    return sender if sender.startswith(SYSTEM) else ""
+def issuer(sender: str, channel: str) -> str:
+    """The system from which, or through whose link, a review came; "" if it came by a way of the county's own.
+
+    Calls to 12345 are the county's, though its desk sends them as a system: no link is made for that channel.
+    """
+    return sender if sender.startswith(SYSTEM) and channel != Channel.HOTLINE else ""
 
 
-def is_anothers(sender: str, owner: str) -> bool:
-    """Whether a review of this sender ranks behind. `owner`: the sender of the service's owner; "" if there is none."""
-    return issuer(sender) not in {"", owner}
+def is_anothers(sender: str, channel: str, owner: str) -> bool:
+    """Whether such a review ranks behind. `owner`: the sender of the service's owner; "" if there is none."""
+    return issuer(sender, channel) not in {"", owner}
 
 
 def effective(reviews: Iterable[Review], review_no: int, owner: str) -> Review | None:
     """Of the first reviews, or of the follow-ups, the one that counts; None if there is none."""
 
     def order(entry: Review) -> tuple[bool, bool, Order]:
-        return entry.is_default, is_anothers(entry.sender, owner), _order(entry)
+        return entry.is_default, is_anothers(entry.sender, entry.event.channel, owner), _order(entry)
 
     return min((one for one in reviews if one.event.review_no == review_no), key=order, default=None)
 
@@ -40,7 +44,7 @@ def leading(reviews: Iterable[Review]) -> list[Review]:
     """The first of each sort of reviews, of which one counts, whoever owns the service; as many as systems that sent some."""
     leaders: dict[tuple[int, bool, str], Review] = {}
     for one in reviews:
-        sort = one.event.review_no, one.is_default, issuer(one.sender)
+        sort = one.event.review_no, one.is_default, _issuer(one)
         if sort not in leaders or _order(one) < _order(leaders[sort]):
             leaders[sort] = one
     return list(leaders.values())
@@ -49,7 +53,11 @@ def leading(reviews: Iterable[Review]) -> list[Review]:
 def changes_sort(known: Review, copy: Review) -> bool:
     """Whether this copy of a review is the one that counts from now on, and came another way."""
     earlier = (copy.received_at, copy.place) < (known.received_at, known.place)
-    return earlier and issuer(copy.sender) != issuer(known.sender)
+    return earlier and _issuer(copy) != _issuer(known)
+
+
+def _issuer(entry: Review) -> str:
+    return issuer(entry.sender, entry.event.channel)
 
 
 def _order(entry: Review) -> Order:
