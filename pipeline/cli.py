@@ -1,4 +1,4 @@
-"""`hcp migrate | topics | worker | verify | positions | outbox | replay`: the pipeline's commands."""
+"""`hcp migrate | topics | worker | verify | case | positions | outbox | replay`: the pipeline's commands."""
 
 import getpass
 import json
@@ -14,6 +14,8 @@ positions = typer.Typer(help="Where the ledger stands in the log.", no_args_is_h
 outbox = typer.Typer(
     help="What the log does not take: rows that the relay has set aside.", no_args_is_help=True
 )
+cases = typer.Typer(help="Whose a service is.", no_args_is_help=True)
+app.add_typer(cases, name="case")
 app.add_typer(positions, name="positions")
 app.add_typer(outbox, name="outbox")
 app.add_typer(replay, name="replay")
@@ -62,6 +64,29 @@ def verify(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
             typer.echo(str(finding))
         typer.echo("the ledger is whole" if not findings else f"{len(findings)} findings")
     raise typer.Exit(1 if findings else 0)
+
+
+@cases.command()
+def show(
+    case_no: Annotated[str, typer.Argument(metavar="CASE", help="Its number, as the ledger has it.")],
+    service_no: Annotated[int, typer.Argument(metavar="SERVICE", help="The n-th service of the case.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Who says something of a service, the first on top: department, signed sender, versions, since when; * is what holds."""
+    from pipeline.ledger.case_versions import ask
+    from pipeline.times import shown
+
+    settings = load()
+    said, zone = ask(settings.database, case_no, service_no), settings.rules.zone
+    if as_json:
+        typer.echo(json.dumps([one._asdict() for one in said], ensure_ascii=False, default=str))
+        return
+    for one in said:
+        times = f"{shown(one.first_at, zone)} to {shown(one.last_at, zone)}"
+        sender = one.sender or "not signed"
+        typer.echo(f"{'*' if one.holds else ' '} {one.dept_code}  {sender}  {one.versions}  {times}")
+    if not said:
+        typer.echo(f"no case record of {case_no}, service {service_no}")
 
 
 @positions.command("list")

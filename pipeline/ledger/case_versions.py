@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from pipeline.ledger.engine import engine
 from pipeline.rules.ownership import Owner
+from pipeline.settings import Database
 
 MOST = 20
 _OWNER = """
@@ -56,3 +58,13 @@ def owner_of(connection: Connection, case_no: str, service_no: int) -> Owner | N
     """Whose this service is; None if its case has not come. Blocks for milliseconds."""
     row = connection.execute(text(_OWNER), {"case_no": case_no, "service_no": service_no}).one_or_none()
     return Owner(*row) if row else None
+
+
+def ask(database: Database, case_no: str, service_no: int) -> list[Said]:
+    """The same, for a command. Blocks; raises sqlalchemy errors when the database is away."""
+    pool = engine(database, "case", pool_size=1)
+    try:
+        with pool.connect() as connection:
+            return said_of(connection, case_no, service_no)
+    finally:
+        pool.dispose()

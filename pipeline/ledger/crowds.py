@@ -142,7 +142,7 @@ def hold(
     }
     for one in case_arrivals:
         arrived.setdefault(one.key, []).append(one.entry)
-    _hold_versions(cursor, arrived, held)
+    _hold_versions(cursor, arrived, cases, held)
     for key, total in crowded.items():
         known = replace(total, disputed=False) if key in arrived else total
         held[key].unseen = unseen(held[key], known, policy)
@@ -177,7 +177,12 @@ def _is_owners(dossier: Dossier) -> bool:
     return owner_of(dossier.cases).owns(dossier.cases[0])
 
 
-def _hold_versions(cursor: Cursor, arrived: Mapping[Key, list[Version]], held: Mapping[Key, Dossier]) -> None:
+def _hold_versions(
+    cursor: Cursor,
+    arrived: Mapping[Key, list[Version]],
+    arriving: set[identities.VersionIdentity],
+    held: Mapping[Key, Dossier],
+) -> None:
     """The greatest versions of whoever owns the service after these arrivals, and versions of others, if there are any.
 
     An earlier copy makes a version lesser, or signed by another sender: of n copies at most n fall out, so n more are held.
@@ -186,8 +191,7 @@ def _hold_versions(cursor: Cursor, arrived: Mapping[Key, list[Version]], held: M
     for key, versions in arrived.items():
         owner = owner_of([*held[key].cases, *versions])
         here = {identities.of_version(key, entry) for entry in held[key].cases}
-        copied = here & {identities.of_version(key, entry) for entry in versions}
-        wanted.append((key.case_no, key.service_no, *owner, 1 + len(copied)))
+        wanted.append((key.case_no, key.service_no, *owner, 1 + len(here & arriving)))
         known |= here
     for version in identities.contenders(cursor, wanted) if wanted else ():
         key = Key(version.event.case_no, version.event.service_no)

@@ -23,6 +23,7 @@ SECONDS = 15
 SERVING = {"gateway", "desk", "exporter", "worker", "import watch", "terminal run"}
 """These run until they are told to stop, and may wait for a server that is away."""
 WORDS: dict[str, list[str]] = {
+    "case show": ["MX-1", "1"],
     "positions adopt": ["hcp.case.v1", "--yes"],
     "positions skip": ["hcp.case.v1/0/0", "--why", "a test"],
     "outbox retry": ["--all"],

@@ -5,9 +5,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.ledger import identities, reroute
 from pipeline.rules import crowd
+from pipeline.settings import Settings, environment
 from schemas.topics import Stream
 from tests.harness import DEPT, case, now, review
 from tests.ledger.test_fold import Ledger, book, portion_of  # noqa: F401  `book` is a fixture
@@ -140,6 +143,24 @@ def test_what_is_read_of_the_versions_does_not_grow_with_them(book: Ledger) -> N
     }
     assert {"2", "4", "6"} <= {e.event_id for e in found if e.sender}, "the last of each department"
     assert most_rows(plan[0]["Plan"]) < 50
+
+
+def test_a_command_says_who_says_what(book: Ledger, ledger: Settings) -> None:  # noqa: F811
+    at = "2026-11-02T08:00:00+08:00"
+    book.fold(portion_of(Stream.CASE, 0, case("A", received_at=at, served_at=at), sender="/system/b"))
+    later = [
+        case("A", dept_code=OTHER, served_at=at, received_at=f"2026-11-02T09:0{n}:00+08:00") for n in (0, 1)
+    ]
+    book.fold(portion_of(Stream.CASE, 1, *later, sender="/system/a"))
+
+    def said(*words: str) -> str:
+        return CliRunner().invoke(app, ["case", "show", *words], env=environment(ledger)).stdout
+
+    lines = said("A").splitlines()
+    assert lines[0].startswith(f"* {DEPT}  /system/b  1  2026-11-02 08:00")
+    assert lines[1].startswith(f"  {OTHER}  /system/a  2  2026-11-02 09:00:00+08:00 to 2026-11-02 09:01")
+    assert [one["versions"] for one in json.loads(said("A", "1", "--json"))] == [1, 2]
+    assert said("A", "2") == "no case record of A, service 2\n"
 
 
 def most_rows(plan: dict[str, Any]) -> float:
