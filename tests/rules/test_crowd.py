@@ -157,3 +157,16 @@ def test_among_many_a_rival_is_one_of_the_same_number_that_is_no_default() -> No
     assert fates == [Fate.STORED] * 5 + [Fate.CONFLICT]
     assert dossier.admit_review(review(event_id="4")) is Fate.DUPLICATE
     assert [dossier.admit_case(case(event_id=e)) for e in "abcab"] == [Fate.STORED] * 3 + [Fate.DUPLICATE] * 2
+
+
+def test_of_a_crowd_the_next_counts_when_the_first_turns_out_to_be_anothers() -> None:
+    """A copy that was received earlier through another's link; nothing else of the crowd comes again."""
+    memory = Forgetful()
+    first, second, *others = [
+        replace(review(received=2 + n, event_id=str(n)), sender="/qr") for n in range(5)
+    ]
+    memory.fold([Arrival(KEY, entry) for entry in (first, second, *others)])
+    copied = replace(first, received_at=review(received=1).received_at, sender="/system/a")
+    memory.fold([Arrival(KEY, copied)])
+    effective = settle(memory.dossiers[KEY], POLICY).effective
+    assert [entry.event_id for entry in effective] == [second.event_id]
