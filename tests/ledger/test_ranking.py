@@ -36,7 +36,7 @@ def of_b(services: int, random: Random) -> list[Said]:
     """Cases of B's system, each with its citizen's first review by a way of his own, some with a follow-up."""
     said: list[Said] = []
     for n in range(services):
-        named = {"case_no": f"B{n // 2}", "service_no": 1 + n % 2}
+        named: dict[str, Any] = {"case_no": f"B{n // 2}", "service_no": 1 + n % 2}
         said.append((Stream.CASE, B, case(**named, event_id=f"c{n}", received_at=now(minutes=60))))
         for number in (1, 2) if n % 3 == 0 else (1,):
             one = review(
