@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from pipeline.ledger import case_versions, reroute
+from pipeline.ledger.held import hold
 from pipeline.rules import crowd
 from pipeline.rules.ownership import Owner
+from pipeline.rules.policy import Policy
+from pipeline.rules.records import Key
 from schemas.topics import Stream
 from tests.harness import DEPT, case, now, review
 from tests.ledger.test_fold import Ledger, book, portion_of  # noqa: F401  `book` is a fixture
@@ -161,6 +164,26 @@ def test_the_next_of_a_crowd_counts_when_the_first_was_anothers(
     book.fold(portion_of(Stream.REVIEW, 6, *copies, sender=A))
     assert counting(book) == ["r3"]
     assert book.wrong_rows() == []
+
+
+def test_of_a_crowd_the_first_of_every_sort_is_read_and_no_other(
+    book: Ledger,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crowd, "WHOLE", 2)
+    log = Log(book)
+    log.fold([(Stream.CASE, B, case("X", received_at=now(minutes=60)))])
+    for start, sender in enumerate((A, B, "/qr", "/paper")):
+        reviews = [
+            review("X", event_id=f"{sender}{n:02}", received_at=now(minutes=50 - n - start))
+            for n in range(20)
+        ]
+        book.fold(portion_of(Stream.REVIEW, 20 * start, *reviews, sender=sender))
+    with book.connection.cursor() as cursor:
+        dossier = hold(cursor, {Key("X", 1)}, (), Policy())[Key("X", 1)]
+    book.connection.rollback()
+    assert {one.event_id for one in dossier.reviews} == {f"{A}00", f"{B}00", "/qr00"}
+    assert dossier.review_records == 80
 
 
 @pytest.mark.parametrize("whole", [2, crowd.WHOLE])
