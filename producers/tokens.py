@@ -156,14 +156,15 @@ class Tokens:
             raise TokenExpired("its time is over")
         return payload.place or self._unsealed(key_id, payload.sealed_case or b"")
 
-    def case_id(self, case_no: str, service_no: int) -> str:
-        """The id of every token for this service of this case: however many are made, and however its number was typed, they
-        admit the same reviews.
+    def case_id(self, case_no: str, service_no: int, issuer: str = "") -> str:
+        """The id of every token of this issuer for this service of this case: however many are made, and however its number
+        was typed, they admit the same reviews. What is done with another's link is never in the way of the issuer's.
 
         Derived from the root key, so that it stays alike when keys are added and taken away; the case cannot be told from it.
         """
         key = self._seal.derived(self._seal.root_id, "token id")
-        return hmac.new(key, f"{service_no}/{clean_text(case_no)}".encode(), sha256).hexdigest()[:18]
+        about = f"{service_no}/{clean_text(case_no)}" + (f"\0{issuer}" if issuer else "")
+        return hmac.new(key, about.encode(), sha256).hexdigest()[:18]
 
     def _parts(self, token: str) -> tuple[str, str]:
         head, _, signed = token.partition(".")

@@ -81,12 +81,22 @@ class Model:
         """The case whose content holds: the greatest of the owner's."""
         return max(self.owned(service), key=self.order, default=None)
 
+    def anothers(self, identity: tuple[Any, ...]) -> bool:
+        """A system has sent this review, or issued its link, that is not the one which was first with the service.
+
+        Of a call to 12345 the county's desk is the system.
+        """
+        cases = self.under(identity[:3], "case")
+        owner = self.sender(min(cases, key=self.order)) if cases else ""
+        sender = self.sender(identity)
+        by_system = sender.startswith("/system/") and self.event(identity).channel != "hotline"
+        return by_system and sender != owner
+
     def effective(self, service: SERVICE, review_no: int) -> Any:
-        """The review that counts: the least (is default, received_at, event_id, digest)."""
-        reviews = self.under(service, review_no)
+        """The review that counts: the least (is default, is another's, received_at, event_id, digest)."""
         return min(
-            reviews,
-            key=lambda i: (self.event(i).channel == "default", self.received(i), i[4], i[5]),
+            self.under(service, review_no),
+            key=lambda i: (self.event(i).channel == "default", self.anothers(i), *self.order(i)),
             default=None,
         )
 

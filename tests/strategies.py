@@ -16,7 +16,7 @@ times = st.sampled_from([T0 + timedelta(hours=h) for h in (0, 1, 23, 24, 25, 30,
 event_ids = st.sampled_from(["e1", "e2", "e3", "e4"])
 case_nos = st.sampled_from(["A", "B"])
 places = st.builds(Place, st.sampled_from(["case", "review"]), st.integers(0, 1), st.integers(0, 50))
-senders = st.sampled_from(["", "/system/a", "/system/b"])
+senders = st.sampled_from(["", "/qr", "/system/a", "/system/b"])
 cases = st.builds(
     CaseEvent,
     case_no=case_nos,
@@ -31,7 +31,7 @@ cases = st.builds(
 reviews = st.builds(
     ReviewEvent,
     satisfaction=st.integers(1, 5),
-    channel=st.sampled_from([Channel.QR, Channel.TERMINAL, Channel.DEFAULT]),
+    channel=st.sampled_from([Channel.QR, Channel.TERMINAL, Channel.HOTLINE, Channel.DEFAULT]),
     submitted_at=times,
     event_id=event_ids,
     case_no=st.one_of(st.none(), case_nos, case_nos),
@@ -79,7 +79,7 @@ crowded_cases = st.builds(
 crowded_reviews = st.builds(
     ReviewEvent,
     satisfaction=st.sampled_from([1, 1, 2, 5]),
-    channel=st.sampled_from([Channel.QR, Channel.DEFAULT]),
+    channel=st.sampled_from([Channel.QR, Channel.QR, Channel.HOTLINE, Channel.DEFAULT]),
     submitted_at=times,
     event_id=hostile_ids,
     case_no=st.sampled_from(["A", "A", "A", "B", None]),

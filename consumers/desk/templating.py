@@ -11,6 +11,7 @@ from consumers.desk import words
 from consumers.desk.rows import each
 from pipeline.privacy import mask, scrub
 from pipeline.rules.policy import Policy
+from pipeline.rules.ranking import is_anothers
 from schemas.faces import EYES_AND_MOUTH
 
 HERE = Path(__file__).parent
@@ -34,6 +35,7 @@ def templates(policy: Policy) -> Jinja2Templates:
         words.sender,
         words.percent,
         words.severity,
+        is_anothers,
         mask,
         scrub,
     )

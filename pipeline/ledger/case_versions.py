@@ -1,4 +1,4 @@
-"""What departments and systems say of one service, the owner's and others', for people who decide between them."""
+"""What departments and systems say of one service, the owner's and others', for people who decide between them; and who owns it."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -6,9 +6,25 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pipeline.ledger.engine import engine
+from pipeline.rules.ownership import Owner
 from pipeline.settings import Database
 
 MOST = 20
+_OWNER = """
+    select dept_code, sender from (
+        select dept_code, sender, version_received_at as received_at, event_id, digest from service
+        where case_no = :case_no and service_no = :service_no and not placeholder
+        union all
+        select v.event ->> 'dept_code', v.sender, v.received_at, v.event_id, v.digest
+        from service s join case_version v using (case_no, service_no)
+        where case_no = :case_no and service_no = :service_no and s.crowd is null
+        union all
+        select v.event ->> 'dept_code', v.sender, v.received_at, v.event_id, v.digest
+        from service s join case_version v on (v.case_no, v.service_no, v.event_id, v.digest)
+            = (s.case_no, s.service_no, s.crowd -> 'least' ->> 0, (s.crowd -> 'least' ->> 1)::uuid)
+        where s.case_no = :case_no and s.service_no = :service_no) v
+    order by received_at, event_id collate "C", digest limit 1"""
+"""Of a crowded service the version is named by which it has its owner (`pipeline.rules.crowd`)."""
 _SAID = """
     select dept_code, sender, count(*) as versions, min(received_at) as first_at, max(received_at) as last_at,
         bool_or(holds) as holds
@@ -36,6 +52,12 @@ def said_of(connection: Connection, case_no: str, service_no: int) -> list[Said]
     """Who said something of this service, who was first on top, 20 at most. Blocks; reads all its versions."""
     rows = connection.execute(text(_SAID), {"case_no": case_no, "service_no": service_no, "most": MOST})
     return [Said(*row) for row in rows]
+
+
+def owner_of(connection: Connection, case_no: str, service_no: int) -> Owner | None:
+    """Whose this service is; None if its case has not come. Blocks for milliseconds."""
+    row = connection.execute(text(_OWNER), {"case_no": case_no, "service_no": service_no}).one_or_none()
+    return Owner(*row) if row else None
 
 
 def ask(database: Database, case_no: str, service_no: int) -> list[Said]:

@@ -1,5 +1,6 @@
 """Crowded services: what of them a batch can change is looked up, the rest is known by its counts."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,12 +10,14 @@ from msgspec.structs import replace
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import identities
+from pipeline.ledger.identities import SORT
 from pipeline.rules import crowd
 from pipeline.rules.crowd import Crowd, Totals, unseen
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import flag_ids
 from pipeline.rules.ownership import Version, owner_of
 from pipeline.rules.policy import Policy
+from pipeline.rules.ranking import changes_sort
 from pipeline.rules.records import Dossier, Key
 from schemas.events import CaseEvent
 
@@ -37,7 +40,7 @@ def survey(which: str, collection: str, inspection: str) -> str:
     """
     return f"""
     select s.case_no, s.service_no, v.versions + (not s.placeholder)::int as versions, r.reviews,
-        jsonb_build_object('effective', e.effective, 'least', l.least, 'reviews_on_time', r.on_time,
+        jsonb_build_object('leading', e.leading, 'least', l.least, 'reviews_on_time', r.on_time,
             'conflicts', r.conflicts, 'versions_passed', v.passed + (not s.placeholder and not s.flags && {inspection})::int) as crowd
     from service s
     cross join lateral (
@@ -47,11 +50,11 @@ def survey(which: str, collection: str, inspection: str) -> str:
         from review r where r.case_no = s.case_no and r.service_no = s.service_no) r
     cross join lateral (
         select coalesce(jsonb_agg(jsonb_build_array(review_no, event_id, replace(digest::text, '-', ''))
-            order by review_no), '[]') as effective
+            order by review_no, event_id collate "C", digest), '[]') as leading
         from (
-            select distinct on (review_no) review_no, event_id, digest
+            select distinct on ({SORT}) review_no, event_id, digest
             from review r where r.case_no = s.case_no and r.service_no = s.service_no
-            order by review_no, channel = 'default', received_at, event_id collate "C", digest) first) e
+            order by {SORT}, received_at, event_id collate "C", digest) first) e
     left join lateral (
         select jsonb_build_array(event_id, replace(digest::text, '-', '')) as least
         from (
@@ -116,35 +119,57 @@ def hold(
     """Fill the dossiers of these services with what the arrivals can change; the current versions are in them already.
 
     * What an arrival is a copy of; if there is nothing, another event of the same id.
-    * The effective reviews, and the version by which the service has its owner.
-    * What may hold or dispute after the arrivals, see `_hold_versions`.
+    * The leading reviews, and the version by which the service has its owner.
+    * What may hold or dispute after the arrivals, see `_hold_versions`; what may lead, see `_hold_followers`.
     """
     mine = [one for one in arrivals if one.key in crowded]
-    cases = {
-        identities.of_version(one.key, one.entry) for one in mine if isinstance(one.entry.event, CaseEvent)
-    }
-    reviews = {
-        identities.of_review(one.key, one.entry) for one in mine if not isinstance(one.entry.event, CaseEvent)
-    }
+    case_arrivals = [one for one in mine if isinstance(one.entry.event, CaseEvent)]
+    review_arrivals = [one for one in mine if not isinstance(one.entry.event, CaseEvent)]
+    cases = {identities.of_version(one.key, one.entry) for one in case_arrivals}
+    reviews = {identities.of_review(one.key, one.entry) for one in review_arrivals}
     leasts = set()
     for key, total in crowded.items():
-        reviews.update((key.case_no, key.service_no, *identity) for identity in total.crowd.effective)
+        reviews.update((key.case_no, key.service_no, *identity) for identity in total.crowd.leading)
         if total.crowd.least is not None:
             leasts.add((key.case_no, key.service_no, *total.crowd.least))
     for review in identities.reviews(cursor, reviews):
         held[Key(str(review.event.case_no), review.event.service_no)].reviews.append(review)
     for version in identities.versions(cursor, cases | leasts):
         held[Key(version.event.case_no, version.event.service_no)].cases.append(version)
+    _hold_followers(cursor, review_arrivals, crowded, held)
     arrived: dict[Key, list[Version]] = {
         key: [] for key in crowded if held[key].cases and not (trust_counts and _is_owners(held[key]))
     }
-    for one in mine:
-        if isinstance(one.entry.event, CaseEvent):
-            arrived.setdefault(one.key, []).append(one.entry)
+    for one in case_arrivals:
+        arrived.setdefault(one.key, []).append(one.entry)
     _hold_versions(cursor, arrived, cases, held)
     for key, total in crowded.items():
         known = replace(total, disputed=False) if key in arrived else total
         held[key].unseen = unseen(held[key], known, policy)
+
+
+def _hold_followers(
+    cursor: Cursor, reviews: Iterable[Arrival], crowded: Mapping[Key, Totals], held: Mapping[Key, Dossier]
+) -> None:
+    """The next of each sort, where an earlier copy that came another way takes a leading review out of its sort.
+
+    Of n such copies at most n fall out, so n more are held. All reviews of the service are looked at for them.
+    """
+    known = {identities.of_review(key, entry): entry for key in crowded for entry in held[key].reviews}
+    falling: dict[Key, set[identities.ReviewIdentity]] = defaultdict(set)
+    for one in reviews:
+        who = identities.of_review(one.key, one.entry)
+        if who in known and changes_sort(known[who], one.entry):
+            falling[one.key].add(who)
+    wanted = [
+        (key.case_no, key.service_no, 1 + len(whose))
+        for key, whose in falling.items()
+        if any(who[2:] in crowded[key].crowd.leading for who in whose)
+    ]
+    for review in identities.first_of_sorts(cursor, wanted):
+        key = Key(str(review.event.case_no), review.event.service_no)
+        if identities.of_review(key, review) not in known:
+            held[key].reviews.append(review)
 
 
 def _is_owners(dossier: Dossier) -> bool:

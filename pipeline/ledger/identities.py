@@ -26,6 +26,17 @@ _REVIEWS = f"""
     cross join lateral (select r.digest from review r where {_SAME_EVENT} limit 1) one
     cross join lateral (
         select {REVIEW} from review r where {_SAME_EVENT} and r.digest in (k.digest, one.digest) for update) r"""
+ISSUER = "case when starts_with(r.sender, '/system/') and r.channel <> 'hotline' then r.sender else '' end"
+"""As `pipeline.rules.ranking.issuer` gives it, of a review `r`."""
+SORT = f"r.review_no, r.channel = 'default', {ISSUER}"
+"""Of the reviews of one sort the one that was received first leads (`pipeline.rules.ranking.leading`)."""
+_FIRST_OF_SORTS = f"""
+    select f.* from unnest(%s::text[], %s::int[], %s::int[]) as k (case_no, service_no, n) cross join lateral (
+        select {REVIEW} from (
+            select r.*, row_number() over (
+                partition by {SORT} order by r.received_at, r.event_id collate "C", r.digest) as rank
+            from review r where r.case_no = k.case_no and r.service_no = k.service_no) r
+        where rank <= k.n) f"""
 _SAME_CASE = "v.case_no = k.case_no and v.service_no = k.service_no and v.event_id = k.event_id"
 _VERSIONS = f"""
     select v.* from unnest(%s::text[], %s::int[], %s::text[], %s::uuid[]) as k (case_no, service_no, event_id, digest)
@@ -89,6 +100,15 @@ def reviews(cursor: Cursor, wanted: AbstractSet[ReviewIdentity]) -> Iterator[Ent
             if identity not in found:
                 found.add(identity)
                 yield entry
+
+
+def first_of_sorts(cursor: Cursor, wanted: Iterable[tuple[str, int, int]]) -> list[Entry[ReviewEvent]]:
+    """Of each service (`case_no`, `service_no`, n) the first n reviews of every sort. Reads all its reviews."""
+    columns = _columns(wanted)
+    if not columns:
+        return []
+    cursor.execute(_FIRST_OF_SORTS, columns)
+    return [review(row) for row in cursor.fetchall()]
 
 
 def versions(cursor: Cursor, wanted: AbstractSet[VersionIdentity]) -> list[Entry[CaseEvent]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.ledger.identities import ISSUER
 from pipeline.rules.inspection import flag_ids
 from pipeline.rules.measures import MEASURES
 from pipeline.settings import Settings
@@ -19,12 +20,20 @@ def hint(review: str) -> str:
 _LEVEL = "case when defaulted then 'default_' else 'level_' end || satisfaction"
 
 SETTLED = f"""
+owners as (
+    select distinct on (case_no, service_no) case_no, service_no, sender as owner_sender
+    from (
+        select case_no, service_no, version_received_at as received_at, event_id, digest, sender
+        from service where not placeholder
+        union all select case_no, service_no, received_at, event_id, digest, sender from case_version) v
+    order by case_no, service_no, received_at, event_id collate "C", digest),
 ranked as (
-    select *, channel = 'default' as defaulted,
+    select r.*, channel = 'default' as defaulted,
         case_no = '' or 1 = row_number() over (
             partition by case_no, service_no, review_no
-            order by channel = 'default', received_at, event_id collate "C", digest) as counts
-    from review),
+            order by channel = 'default', {ISSUER} not in ('', coalesce(owner_sender, '')),
+                received_at, event_id collate "C", digest) as counts
+    from review r left join owners using (case_no, service_no)),
 settled as (
     select s.*, f.case_no is not null as has_first, f.satisfaction, f.defaulted,
         case when s.placeholder or f.case_no is null then null

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
-from pipeline.ledger.case_versions import Said, said_of
+from pipeline.ledger.case_versions import Said, owner_of, said_of
 from pipeline.ledger.office_tables import ticket_step
 from pipeline.ledger.tables import review, service, ticket
 from pipeline.ledger.ticket_state import dept_code, state, tickets
@@ -38,7 +38,8 @@ class Choice(NamedTuple):
 class Whole(NamedTuple):
     """A ticket with its review and service (one row), its steps, and the other reviews of the same service: the first of
     `others_count`, for one number may stand for everybody. `said`: who says what of a disputed service. `went_on`: the
-    service has become another department's since people began to work on the ticket, which stays.
+    service has become another department's since people began to work on the ticket, which stays. `owner`: who is signed
+    as the sender of the service's owner, behind whose reviews those of other systems rank; "" if nobody is.
     """
 
     ticket: Row[Any]
@@ -47,6 +48,7 @@ class Whole(NamedTuple):
     others_count: int
     said: Sequence[Said]
     went_on: bool
+    owner: str
 
 
 _review_of_ticket = and_(
@@ -66,7 +68,7 @@ _LINE = (
     state.label("state"),
 )
 _TICKET = ("case_no", "service_no", "review_no", "routed_by", "opened_at", "contact_due_at", "provisional")
-_REVIEW = ("channel", "received_at", "effective", "real_name", "flags")
+_REVIEW = ("channel", "received_at", "effective", "real_name", "flags", "sender")
 _SERVICE = ("status", "handling_mode", "served_at", "versions", "disputed")
 _PLACE = ("hall_code", "window_code", "staff_id")
 _WHOLE = (
@@ -81,7 +83,7 @@ _OTHER = tuple(
     review.c[name]
     for name in (
         *("review_no", "satisfaction", "channel", "reason_codes", "comment"),
-        *("submitted_at", "received_at", "effective"),
+        *("submitted_at", "received_at", "effective", "sender"),
     )
 )
 
@@ -123,7 +125,8 @@ def one(connection: Connection, ticket_id: UUID) -> Whole | None:
         count = connection.scalar(select(func.count()).select_from(_others(ticket_id).subquery())) or count
     said = said_of(connection, found.case_no, found.service_no) if found.disputed else []
     went_on = bool(steps) and steps[0].dept_code != found.case_dept_code
-    return Whole(found, steps, others, count, said, went_on)
+    owner = owner_of(connection, found.case_no, found.service_no)
+    return Whole(found, steps, others, count, said, went_on, owner.sender if owner else "")
 
 
 def _others(ticket_id: UUID) -> Select[Any]:

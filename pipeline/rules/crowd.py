@@ -16,6 +16,7 @@ from pipeline.rules.measures import (
 )
 from pipeline.rules.ownership import least
 from pipeline.rules.policy import Policy
+from pipeline.rules.ranking import leading
 from pipeline.rules.records import Dossier, Entry, Unseen
 from pipeline.rules.settle import Settled, settled_before
 from schemas.events import CaseEvent
@@ -27,12 +28,12 @@ WHOLE = 16
 class Crowd(Struct, frozen=True):
     """What the ledger keeps of a crowded service, besides the columns that every service has.
 
-    `effective`: `review_no`, `event_id`, digest of each effective review. `least`: `event_id`, digest of the version by
-    which it has its owner. Then how many of all its reviews were received in time, how many are conflicts, and how many
-    of its versions pass inspection.
+    `leading`: `review_no`, `event_id`, digest of each review that counts, or would with another owner
+    (`pipeline.rules.ranking`). `least`: `event_id`, digest of the version by which it has its owner. Then how many of all
+    its reviews were received in time, how many are conflicts, and how many of its versions pass inspection.
     """
 
-    effective: list[tuple[int, str, str]]
+    leading: list[tuple[int, str, str]]
     least: tuple[str, str] | None
     reviews_on_time: int
     conflicts: int
@@ -58,7 +59,7 @@ def crowd(dossier: Dossier, settled: Settled, policy: Policy) -> Crowd:
     """What to keep of a settled dossier."""
     counts = _counts(dossier, settled, policy)
     return Crowd(
-        [(entry.event.review_no, entry.event_id, entry.digest) for entry in settled.effective],
+        sorted((one.event.review_no, one.event_id, one.digest) for one in leading(dossier.reviews)),
         _identity(least(dossier.cases)) if dossier.cases else None,
         counts[REVIEWS_ON_TIME],
         counts[CONFLICTS],
@@ -69,7 +70,7 @@ def crowd(dossier: Dossier, settled: Settled, policy: Policy) -> Crowd:
 def unseen(dossier: Dossier, totals: Totals, policy: Policy) -> Unseen:
     """What `totals` count and the dossier does not hold.
 
-    The dossier must hold the current version, the least one and what is effective.
+    The dossier must hold the current version, the least one and the leading reviews.
     """
     seen = _counts(dossier, settled_before(dossier, policy), policy)
     return Unseen(

@@ -87,7 +87,7 @@ class Ownership(Struct, frozen=True, gc=False):
 class Unseen(Struct, frozen=True, gc=False):
     """What is known of the records of a crowded key that a dossier does not hold (`pipeline.rules.crowd`).
 
-    None of them is effective, the current version or the least one, and no record of the batch is a copy of them.
+    None of them is a leading review, the current version or the least one, and no record of the batch is a copy of them.
     `received_at` is that of all versions, as the ledger has it. `disputed`: some of them may be of others than the owner.
     """
 

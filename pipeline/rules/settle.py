@@ -4,8 +4,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from pipeline.rules.ownership import ownership
+from pipeline.rules.ownership import owner_of, ownership
 from pipeline.rules.policy import Policy
+from pipeline.rules.ranking import effective
 from pipeline.rules.records import Dossier, Entry, Ownership
 from pipeline.rules.window import Outcome, outcome
 from schemas.events import CaseEvent, ReviewEvent
@@ -61,41 +62,32 @@ def settled_before(dossier: Dossier, policy: Policy) -> Settled:
 def _settle(dossier: Dossier, owned: Ownership, policy: Policy) -> Settled:
     if not dossier.key.case_no:
         return Settled(None, None, None, dossier.reviews, disputed=False, outcome=None, open_since=None)
-    first, effective = _settle_reviews(dossier.reviews)
+    first, counting = _settle_reviews(dossier)
     return Settled(
         owned.current,
         owned.received_at,
         first,
-        effective,
+        counting,
         owned.disputed,
         _outcome(owned.current, owned.received_at, first, policy),
         _open(owned.current, first),
     )
 
 
-def _settle_reviews(
-    reviews: list[Entry[ReviewEvent]],
-) -> tuple[Entry[ReviewEvent] | None, list[Entry[ReviewEvent]]]:
+def _settle_reviews(dossier: Dossier) -> tuple[Entry[ReviewEvent] | None, list[Entry[ReviewEvent]]]:
     """The effective first review, and all that are effective. Nearly always there is one review, and it is both."""
+    reviews = dossier.reviews
     if not reviews:
         return None, []
     if len(reviews) == 1:
         return reviews[0] if reviews[0].event.review_no == 1 else None, [*reviews]
-    first, follow_up = _effective(reviews, 1), _effective(reviews, 2)
+    owner = owner_of(dossier.cases).sender if dossier.cases else ""
+    first, follow_up = (effective(reviews, number, owner) for number in (1, 2))
     return first, [entry for entry in (first, follow_up) if entry is not None]
 
 
 def _least(one: datetime | None, other: datetime | None) -> datetime | None:
     return min((at for at in (one, other) if at is not None), default=None)
-
-
-def _review_order(entry: Entry[ReviewEvent]) -> tuple[bool, datetime, str, str]:
-    """The effective review is the least: the earliest counts, and a default never stands in the way of a real one."""
-    return entry.is_default, entry.received_at, entry.event_id, entry.digest
-
-
-def _effective(reviews: list[Entry[ReviewEvent]], review_no: int) -> Entry[ReviewEvent] | None:
-    return min((r for r in reviews if r.event.review_no == review_no), key=_review_order, default=None)
 
 
 def _outcome(

@@ -84,7 +84,9 @@ class Reviews:
 
 
 def once(claims: Claims, review_no: int) -> str:
-    """What admits one event only: a case's token one review and one follow-up, a place's any number (empty)."""
+    """What admits one event only: the tokens that one issuer has for a service one review and one follow-up, a place's any
+    number (empty).
+    """
     return f"{claims.token_id}/{review_no}" if isinstance(claims, CaseToken) else ""
 
 

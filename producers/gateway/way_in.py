@@ -35,7 +35,7 @@ from producers.spool.spool import Spool
 from producers.tokens import Tokens
 from schemas.cloudevents import SENT_DIGEST, cloud_headers, key_of
 from schemas.events import MOST_DEVICE_SEQ, CaseEvent, Reason, Reviewer, ReviewEvent
-from schemas.reading import MAX_BYTES, Invalid, Received, read
+from schemas.reading import MAX_BYTES, Invalid, Received, parse, receive
 from schemas.topics import Stream
 
 _encode = msgspec.json.Encoder().encode
@@ -123,7 +123,8 @@ class WayIn:
     ) -> Received[Any]:
         """The event in these bytes, received now whatever it says itself. Raises Invalid."""
         now = self.clock()
-        received: Received[Any] = read(kind, value, now, ce_id, now.isoformat())
+        event, event_id = parse(kind, value, ce_id)
+        received: Received[Any] = receive(event, event_id, now, now)
         received.event.received_at = now
         if (getattr(received.event, "device_seq", None) or 0) > MOST_DEVICE_SEQ:
             raise Invalid(Reason.OUT_OF_RANGE, f"device_seq: expected `int` <= {MOST_DEVICE_SEQ}")

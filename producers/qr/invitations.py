@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from producers.devices.device import PLACE, Device
 from producers.gateway.asking import asked
+from producers.gateway.case_owner import is_own_case
 from producers.gateway.claiming import demand_own_number
 from producers.gateway.errors import Forbidden
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
@@ -47,12 +48,17 @@ class Invitation(msgspec.Struct):
 
 
 class Invited(msgspec.Struct):
-    """The answer. `sms`: queued, sent_before (one service, one message), or not_sent: the asking system sends the link itself."""
+    """The answer. `sms`: queued, sent_before (one service, one message), or not_sent: the asking system sends the link itself.
+
+    `verified`: the ledger has the service as the asking system's, or as of its department. While it is not, a review through
+    the link counts only as long as there is none by another way.
+    """
 
     token: str
     url: str
     expires_at: datetime
     sms: Literal["queued", "sent_before", "not_sent"]
+    verified: bool
 
 
 INVITING = Operation(
@@ -71,6 +77,7 @@ INVITING = Operation(
                 "url": "https://hcp.example/r/1k1.lsHMw8PD",
                 "expires_at": "2026-12-23T07:20:00Z",
                 "sms": "not_sent",
+                "verified": True,
             },
         )
     },
@@ -85,19 +92,24 @@ class Invitations:
 
     async def invite(self, request: Request) -> Response:
         """Make a token for one service of a case. Raises Invalid, Forbidden."""
-        invitation = _read(await request.body())
-        claims = self._claims(request.state.device, invitation)
+        invitation, device = _read(await request.body()), request.state.device
+        claims = self._claims(device, invitation)
+        verified = await is_own_case(
+            self._way_in.ledger, device, claims.dept_code, claims.case_no, claims.service_no
+        )
         expires = self._way_in.clock() + timedelta(seconds=invitation.expires_in)
         token = self._way_in.tokens.make(claims, expires)
         url = link(self._way_in.settings.gateway.url, token)
         said = await asyncio.to_thread(self._send, invitation, claims.token_id, url, expires)
-        return Response(_encode(Invited(token, url, expires, said)), 201, media_type="application/json")
+        return Response(
+            _encode(Invited(token, url, expires, said, verified)), 201, media_type="application/json"
+        )
 
     def _claims(self, device: Device, invitation: Invitation) -> CaseToken:
         place = _place(device, invitation)
         demand_own_number(device, invitation.case_no)
         return CaseToken(
-            token_id=self._way_in.tokens.case_id(invitation.case_no, invitation.service_no),
+            token_id=self._way_in.tokens.case_id(invitation.case_no, invitation.service_no, device.source),
             case_no=invitation.case_no,
             service_no=invitation.service_no,
             channel=invitation.channel,

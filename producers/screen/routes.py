@@ -13,9 +13,11 @@ from producers.devices.device import Device
 from producers.devices.registry import Registry
 from producers.gateway.answers import answer
 from producers.gateway.asking import asked
+from producers.gateway.case_owner import is_own_case
 from producers.gateway.claiming import demand_own_number
 from producers.gateway.errors import Forbidden
 from producers.gateway.guard import BODY, Auth, Guarded, Rate
+from producers.gateway.ledger import Ledger
 from producers.gateway.operation import JSON, Body, Operation
 from producers.gateway.way_in import WayIn
 from producers.pages.look import Look
@@ -48,8 +50,8 @@ LISTENING = Operation(
 class Screen:
     """The endpoints."""
 
-    def __init__(self, invitations: Invitations, devices: Registry) -> None:
-        self._invitations, self._devices = invitations, devices
+    def __init__(self, invitations: Invitations, devices: Registry, ledger: Ledger) -> None:
+        self._invitations, self._devices, self._ledger = invitations, devices, ledger
         self._shell = Shell()
         self._look = Look(HERE, styles=[HERE / "static" / "screen.css"])
         self._worker = self._shell.worker(self._look.text(PAGE, CONTEXT).encode())
@@ -75,6 +77,9 @@ class Screen:
         invitation = asked(await request.body(), Invitation)
         speak(device, window, invitation)
         demand_own_number(device, invitation.case_no)
+        await is_own_case(
+            self._ledger, device, invitation.dept_code, invitation.case_no, invitation.service_no
+        )
         delivered = self._invitations.call(window, invitation)
         return answer(Delivered(delivered))
 
@@ -98,7 +103,7 @@ def routes(way_in: WayIn) -> list[BaseRoute]:
     invitations = Invitations()
     way_in.lasting.append(invitations.end)
     way_in.devices.changed.append(invitations.look_again)
-    screen = Screen(invitations, way_in.devices)
+    screen = Screen(invitations, way_in.devices, way_in.ledger)
     window = "/v1/terminals/{window}"
     return [
         Guarded(way_in, f"/terminal/{WORKER}", screen.worker, auth=Auth.PUBLIC, rate=Rate.NONE),

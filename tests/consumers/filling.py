@@ -51,10 +51,12 @@ def fill(settings: Settings, *events: dict[str, Any]) -> None:
     ledger.pool.dispose()
 
 
-def add_cases(settings: Settings, start: int, *events: dict[str, Any], sender: str = "/test") -> None:
-    """Fold these cases of one sender after so many others."""
+def add(
+    settings: Settings, stream: Stream, start: int, *events: dict[str, Any], sender: str = "/test"
+) -> None:
+    """Fold these cases, or these reviews, of one sender after so many others."""
     ledger = Ledger(settings)
-    ledger.fold(portion_of(Stream.CASE, start, *events, sender=sender))
+    ledger.fold(portion_of(stream, start, *events, sender=sender))
     ledger.connection.close()
     ledger.pool.dispose()
 

@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from pipeline.ledger.engine import engine
 from pipeline.settings import Settings
-from tests.consumers.filling import POLICE, TAX, add_cases, bad_review, fill, police_case
+from schemas.topics import Stream
+from tests.consumers.filling import POLICE, TAX, add, bad_review, fill, police_case
 from tests.consumers.test_desk import client_of, detail, links, tell
 
 pytestmark = pytest.mark.system
@@ -31,7 +32,7 @@ def told(settings: Settings) -> int:
 
 def test_it_shows_who_says_what_of_it_since_when(ledger: Settings) -> None:
     fill(ledger, police_case("C-1", received_at=day("09:30")), bad_review("C-1", comment="窗口"))
-    add_cases(ledger, 1, tax_case("C-1", "09:40"), tax_case("C-1", "09:50"), sender="/system/tax")
+    add(ledger, Stream.CASE, 1, tax_case("C-1", "09:40"), tax_case("C-1", "09:50"), sender="/system/tax")
     page = detail(client_of(ledger), "窗口")
     said = page[page.index("各方报送") :]
     assert f"{POLICE.name}，以此为准" in said
@@ -64,7 +65,7 @@ def test_a_ticket_follows_its_service_until_somebody_works_on_it_and_then_says_s
     )
     assert told(ledger) == 2
     earlier = [police_case(f"C-{n}", received_at=day("09:10")) for n in said]
-    add_cases(ledger, 2, *earlier, sender="/system/police")
+    add(ledger, Stream.CASE, 2, *earlier, sender="/system/police")
     assert told(ledger) == 3, "of the one on which nobody works"
     moved, stays = detail(desk, said[1]), desk.get(url).text
     assert f"<h1>{POLICE.name}的差评工单</h1>" in moved
@@ -73,3 +74,22 @@ def test_a_ticket_follows_its_service_until_somebody_works_on_it_and_then_says_s
     assert f"改由{POLICE.name}承办；工单留在原部门" in stays
     assert links(desk.get(f"/?department={TAX.code}").text) == [url]
     assert url not in links(desk.get(f"/?department={POLICE.code}").text)
+
+
+def test_a_review_through_anothers_link_is_shown_as_one_and_gives_way(ledger: Settings) -> None:
+    fill(ledger, police_case("C-1", received_at=day("09:30")))
+    theirs = bad_review("C-1", comment="别人的链接", channel="app")
+    add(ledger, Stream.REVIEW, 0, theirs, sender="/system/tax")
+    desk = client_of(ledger)
+    page = detail(desk, "别人的链接")
+    assert "报送系统 tax，不是这项服务的报送方；另有其他渠道的评价时，以那一条为准" in page
+    assert "本条不计入" not in page
+    own = bad_review("C-1", at="2026-06-10T10:00:00+08:00", comment="自己的评价")
+    add(ledger, Stream.REVIEW, 1, own, sender="/terminal/t")
+    shown = detail(desk, "别人的链接")
+    assert "同一次服务另有一条评价计入统计，本条不计入，照常整改" in shown
+    others = detail(desk, "自己的评价")
+    assert "本条不计入" not in others
+    assert "与本评价不一致，不计入统计" in others
+    assert others.count("报送系统 tax，不是这项服务的报送方") == 1
+    assert "不是这项服务的报送方" not in shown[shown.index("同一次服务的其他评价") :]

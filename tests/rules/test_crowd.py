@@ -13,6 +13,7 @@ from pipeline.rules import crowd, records
 from pipeline.rules.crowd import Totals, unseen
 from pipeline.rules.fold import Arrival, apply
 from pipeline.rules.ownership import Owner, least, owner_of
+from pipeline.rules.ranking import changes_sort, leading
 from pipeline.rules.records import AnyEntry, Dossier, Fate, Key, Ownership
 from pipeline.rules.settle import settle
 from schemas.codes import Channel
@@ -50,6 +51,17 @@ def contenders(entries: list[AnyEntry], owner: Owner, arriving: list[AnyEntry]) 
     n = 1 + len(set(map(who, entries)) & set(map(who, arriving)))
     greatest = sorted(entries, key=lambda e: (e.received_at, e.event_id, e.digest), reverse=True)
     return [e for e in greatest if owner.owns(e)][:n] + [e for e in entries if not owner.owns(e)][:n]
+
+
+def followers(entries: list[AnyEntry], arriving: list[AnyEntry]) -> list[AnyEntry]:
+    """The next of each sort, as many as leave theirs; none if no leading one does."""
+    known = {who(entry): entry for entry in entries}
+    leaving = {who(e) for e in arriving if who(e) in known and changes_sort(known[who(e)], e)}
+    found: list[AnyEntry] = []
+    if leaving & {who(entry) for entry in leading(entries)}:
+        for _ in range(1 + len(leaving)):
+            found += leading([entry for entry in entries if entry not in found])
+    return found
 
 
 class Forgetful(Memory):
@@ -93,11 +105,13 @@ class Forgetful(Memory):
         if versions := [e for e in arriving if isinstance(e.event, CaseEvent)]:
             totals = replace(totals, disputed=False)
             cases += contenders(dossier.cases, owner_of([*dossier.cases, *versions]), versions)
-        reviews = touched(dossier.reviews, [e for e in arriving if not isinstance(e.event, CaseEvent)])
+        arriving = [e for e in arriving if not isinstance(e.event, CaseEvent)]
+        reviews = touched(dossier.reviews, arriving)
+        reviews += [*leading(dossier.reviews), *followers(dossier.reviews, arriving)]
         part = Dossier(
             dossier.key,
             list({who(e): e for e in [*([now.current] if now.current else []), *cases]}.values()),
-            list({who(e): e for e in [*reviews, *now.effective]}.values()),
+            list({who(e): e for e in reviews}.values()),
             held=Ownership(now.current, now.received_at, now.disputed) if len(dossier.cases) > 1 else None,
         )
         part.unseen = unseen(part, totals, POLICY)
@@ -143,3 +157,16 @@ def test_among_many_a_rival_is_one_of_the_same_number_that_is_no_default() -> No
     assert fates == [Fate.STORED] * 5 + [Fate.CONFLICT]
     assert dossier.admit_review(review(event_id="4")) is Fate.DUPLICATE
     assert [dossier.admit_case(case(event_id=e)) for e in "abcab"] == [Fate.STORED] * 3 + [Fate.DUPLICATE] * 2
+
+
+def test_of_a_crowd_the_next_counts_when_the_first_turns_out_to_be_anothers() -> None:
+    """A copy that was received earlier through another's link; nothing else of the crowd comes again."""
+    memory = Forgetful()
+    first, second, *others = [
+        replace(review(received=2 + n, event_id=str(n)), sender="/qr") for n in range(5)
+    ]
+    memory.fold([Arrival(KEY, entry) for entry in (first, second, *others)])
+    copied = replace(first, received_at=review(received=1).received_at, sender="/system/a")
+    memory.fold([Arrival(KEY, copied)])
+    effective = settle(memory.dossiers[KEY], POLICY).effective
+    assert [entry.event_id for entry in effective] == [second.event_id]
