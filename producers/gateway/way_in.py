@@ -123,8 +123,8 @@ class WayIn:
     ) -> Received[Any]:
         """The event in these bytes, received now whatever it says itself. Raises Invalid."""
         now = self.clock()
-        event, event_id = parse(kind, value, ce_id)
-        received: Received[Any] = receive(event, event_id, now, now)
+        parsed: tuple[Any, str] = parse(kind, value, ce_id)
+        received: Received[Any] = receive(*parsed, now, now)
         received.event.received_at = now
         if (getattr(received.event, "device_seq", None) or 0) > MOST_DEVICE_SEQ:
             raise Invalid(Reason.OUT_OF_RANGE, f"device_seq: expected `int` <= {MOST_DEVICE_SEQ}")
