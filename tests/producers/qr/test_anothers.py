@@ -213,7 +213,7 @@ class County:
 
     def send(self, event: dict[str, Any], device: str) -> int:
         body = json.dumps(event).encode()
-        headers = ce_headers(event) | self.gateway.signed(body, device=device, secret=SECRET)
+        headers = self.gateway.signed(body, device=device, secret=SECRET, headers=ce_headers(event))
         return self.gateway.client.post("/v1/events", content=body, headers=headers).status_code
 
     def citizen(self, case_no: str) -> None:
