@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -61,12 +62,19 @@ def servers() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def kafka(servers: Path) -> Iterator[Kafka]:
-    """The session's broker."""
+def kafka(servers: Path, pytestconfig: pytest.Config) -> Iterator[Kafka]:
+    """The session's broker.
+
+    A client of kafka-python that is closed while it connects leaves that socket to the garbage collector, whose warning then
+    reaches whatever test is running: of this broker's it is no error.
+    """
     fetch_jars(CACHE)
     broker = Kafka(servers / "kafka", CACHE)
     broker.start()
     wait_for(broker.ready, 60, "Kafka")
+    host, _, port = broker.bootstrap_servers.rpartition(":")
+    unclosed = rf"unclosed <socket\.socket .*raddr=\('{re.escape(host)}', {port}\)>"
+    pytestconfig.addinivalue_line("filterwarnings", f"ignore:{unclosed}:ResourceWarning")
     yield broker
     broker.stop()
 
