@@ -67,22 +67,34 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
         yield " ".join(path)
 
 
-def typed(name: str, seconds: float) -> dict[str, Any]:
-    """What came of this command: its exit code (None: it had to be stopped after so long), and what it said."""
-    out = Path(f"said-{name.replace(' ', '-')}")
+def typed(names: list[str], seconds: float) -> Iterator[dict[str, Any]]:
+    """What came of these commands, begun at once: exit code (None: it had to be stopped after so long), and what it said."""
     began = time.monotonic()
+    children = {name: _begun(name) for name in names}
+    codes: dict[str, int | None] = {}
+    while len(codes) < len(names) and time.monotonic() - began < seconds:
+        for name in children.keys() - codes.keys():
+            done, code = os.waitpid(children[name], os.WNOHANG)
+            if done:
+                codes[name] = os.waitstatus_to_exitcode(code)
+        time.sleep(0.01)
+    for name in children.keys() - codes.keys():
+        os.kill(children[name], signal.SIGKILL)
+        os.waitpid(children[name], 0)
+        codes[name] = None
+    for name in names:
+        yield {"name": name, "code": codes[name], "said": _out(name).read_text()}
+
+
+def _begun(name: str) -> int:
     child = os.fork()
     if child == 0:
-        _be_the_command([*name.split(), *WORDS.get(name, [])], out)
-    status = None
-    while status is None and time.monotonic() - began < seconds:
-        done, code = os.waitpid(child, os.WNOHANG)
-        status = os.waitstatus_to_exitcode(code) if done else None
-        time.sleep(0.01)
-    if status is None:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    return {"name": name, "code": status, "said": out.read_text()}
+        _be_the_command([*name.split(), *WORDS.get(name, [])], _out(name))
+    return child
+
+
+def _out(name: str) -> Path:
+    return Path(f"said-{name.replace(' ', '-')}")
 
 
 def _be_the_command(words: list[str], out: Path) -> None:
@@ -111,7 +123,10 @@ def _be_the_command(words: list[str], out: Path) -> None:
 
 if __name__ == "__main__":
     serving = float(sys.argv[1])
-    for leaf in leaves(typer.main.get_command(app)):
-        if leaf == "up":
-            continue  # in a folder without settings it starts a stack: tests/system/test_stack.py
-        print(json.dumps(typed(leaf, serving if leaf in SERVING else SECONDS)), flush=True)
+    wanted = set(leaves(typer.main.get_command(app))) - {
+        "up"
+    }  # that starts a stack: tests/system/test_stack.py
+    groups = [[name] for name in sorted(wanted - SERVING)]
+    for group, most in [(sorted(SERVING), serving), *((group, SECONDS) for group in groups)]:
+        for came in typed(group, most):
+            print(json.dumps(came), flush=True)
