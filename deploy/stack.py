@@ -19,7 +19,7 @@ from deploy.embedded.postgres import Postgres
 from deploy.keeper import Keeper
 from deploy.service import Command, page_answers
 from deploy.supervisor import Supervisor
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.ledger.migrate import upgrade
 from pipeline.log import declare_topics
 from pipeline.settings import Settings, environment
@@ -168,16 +168,16 @@ def _workers_beat(settings: Settings) -> bool:
     Which process has which slot is theirs to know: with several, one that is silent makes all of them look silent, and
     after a minute all start again. That costs seconds and loses nothing.
     """
-    pool = engine(settings.database, "supervisor", pool_size=1)
     fresh = text(
         "select count(*) from office.component where name like 'worker-%' and state <> 'stopped'"
         " and at > now() - make_interval(secs => :seconds)"
     )
     try:
-        with pool.connect() as connection:
+        with (
+            opened_engine(settings.database, "supervisor", pool_size=1) as pool,
+            pool.connect() as connection,
+        ):
             beating = connection.scalar(fresh, {"seconds": BEAT_SECONDS})
     except DBAPIError:
         return True  # the database is away: that is not the workers' fault
-    finally:
-        pool.dispose()
     return int(beating or 0) >= settings.stack.workers

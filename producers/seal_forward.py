@@ -18,7 +18,7 @@ from pipeline.rules.records import AnyEntry
 from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from producers.errors import InputError
-from producers.publish import Publisher
+from producers.publish import Publisher, publisher
 from schemas.cloudevents import SENT_DIGEST, cloud_headers, key_of
 from schemas.topics import Stream
 
@@ -51,18 +51,18 @@ def seal_forward(
     consumer = _consumer(settings.kafka, topic, f"{settings.worker.group}-seal-forward")
     published = refused = 0
     try:
-        with Publisher(settings.kafka, sealer.edge) as publisher:
+        with publisher(settings) as out:
             while not stopping.is_set():
                 polled = [one for batch in consumer.poll(POLL_MS).values() for one in batch]
                 for record in polled:
-                    why = _forward(record, topic, sealer, publisher)
+                    why = _forward(record, topic, sealer, out)
                     if why:
                         refused += 1
                         say(
                             f"{topic}/{record.partition}/{record.offset} is no review and was not forwarded: {why}"
                         )
                     published += not why
-                publisher.flush()
+                out.flush()
                 if polled:
                     consumer.commit()
                 elif once and _at_the_end(consumer):
@@ -90,7 +90,7 @@ def _at_the_end(consumer: Any) -> bool:
     return bool(assigned) and all(consumer.position(tp) >= ends[tp] for tp in assigned)
 
 
-def _forward(record: Any, topic: str, sealer: Sealer, publisher: Publisher) -> str:
+def _forward(record: Any, topic: str, sealer: Sealer, out: Publisher) -> str:
     """Publish this record; or why not."""
     came = Record(record.offset, record.timestamp, record.key, tuple(record.headers), record.value)
     read = decode(
@@ -99,11 +99,11 @@ def _forward(record: Any, topic: str, sealer: Sealer, publisher: Publisher) -> s
     for dead in read.dead:
         return f"{dead.reason}: {dead.message}"
     for arrival in read.arrivals:
-        _publish(arrival.entry, topic, publisher, timed=record.timestamp_type == LOG_APPEND_TIME)
+        _publish(arrival.entry, topic, out, timed=record.timestamp_type == LOG_APPEND_TIME)
     return "" if read.arrivals else "it has no value"
 
 
-def _publish(entry: AnyEntry, topic: str, publisher: Publisher, *, timed: bool) -> None:
+def _publish(entry: AnyEntry, topic: str, out: Publisher, *, timed: bool) -> None:
     """As the gateway would: in the contract's fields alone. A foreign mark may be a phone number, the fold makes its own.
 
     `timed`: the broker wrote when it took the record. What the sender wrote itself is not signed: our own log's time counts.
@@ -117,9 +117,7 @@ def _publish(entry: AnyEntry, topic: str, publisher: Publisher, *, timed: bool) 
     if entry.sent_digest is not None:
         headers[SENT_DIGEST] = entry.sent_digest.encode()
     value = msgspec.json.encode(event)
-    signed = (
-        [publisher.signature(Stream.REVIEW, entry.event_id, entry.received_at, source, value)]
-        if timed
-        else []
-    )
-    publisher.send_raw(Stream.REVIEW, key.encode(), value, [*headers.items(), *signed], entry.event_id)
+    said = [*headers.items()]
+    if timed:
+        said.append(out.signature(Stream.REVIEW, entry.event_id, entry.received_at, source, value))
+    out.send_raw(Stream.REVIEW, key.encode(), value, said, entry.event_id)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pipeline.ledger.engine import engine, transaction
+from pipeline.ledger.engine import opened_engine, transaction
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.positions import Position, adopt, read_all, retire
 from pipeline.log import Watermark, watermarks
@@ -61,10 +61,8 @@ class Survey(NamedTuple):
 
 def survey(settings: Settings) -> Survey:
     """How log and ledger stand. Blocks; raises when log or ledger is away."""
-    pool = engine(settings.database, "positions")
-    with transaction(pool) as cursor:
+    with opened_engine(settings.database, "positions") as pool, transaction(pool) as cursor:
         known = read_all(cursor, [settings.kafka.topic(stream) for stream in INPUTS])
-    pool.dispose()
     logs = watermarks(settings.kafka)  # after the positions: a worker that goes on does not outrun them
     topics = {log.topic for log in logs}
     standings = [Standing(log, known.pop((log.topic, log.partition), None)) for log in logs]
@@ -87,13 +85,11 @@ def adopt_topic(settings: Settings, topic: str, *, dry_run: bool) -> list[str]:
     anew = [one.log for one in standings if one.log.topic == topic and one.made_anew]
     gone = [one.position for one in vanished if one.position.topic == topic and one.topic_is_there]
     if not dry_run:
-        pool = engine(settings.database, "positions")
-        with transaction(pool) as cursor:
+        with opened_engine(settings.database, "positions") as pool, transaction(pool) as cursor:
             for log in anew:
                 adopt(cursor, log)
             for position in gone:
                 retire(cursor, position.topic, position.partition)
-        pool.dispose()
     reads, retires = ("would read", "would retire") if dry_run else ("reads", "retires")
     return [
         *(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.rules.ownership import Owner
 from pipeline.settings import Database
 
@@ -62,9 +62,5 @@ def owner_of(connection: Connection, case_no: str, service_no: int) -> Owner | N
 
 def ask(database: Database, case_no: str, service_no: int) -> list[Said]:
     """The same, for a command. Blocks; raises sqlalchemy errors when the database is away."""
-    pool = engine(database, "case", pool_size=1)
-    try:
-        with pool.connect() as connection:
-            return said_of(connection, case_no, service_no)
-    finally:
-        pool.dispose()
+    with opened_engine(database, "case", pool_size=1) as pool, pool.connect() as connection:
+        return said_of(connection, case_no, service_no)

@@ -73,6 +73,16 @@ def engine(database: Database, name: str, *, pool_size: int = 2, **server: str) 
 
 
 @contextmanager
+def opened_engine(database: Database, name: str, *, pool_size: int = 2, **server: str) -> Iterator[Engine]:
+    """An engine for a command, as `engine` makes it; its connections are given back at the end, whatever happened."""
+    pool = engine(database, name, pool_size=pool_size, **server)
+    try:
+        yield pool
+    finally:
+        pool.dispose()
+
+
+@contextmanager
 def transaction(pool: Engine) -> Iterator[Cursor]:
     """A cursor of psycopg2 itself, for COPY and arrays: commits at the end, rolls back on an exception."""
     borrowed = pool.raw_connection()

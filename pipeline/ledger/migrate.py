@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.ledger.office_tables import department, office, town
 from pipeline.settings import Database
 from schemas.catalogue import departments, towns
@@ -25,16 +25,12 @@ def downgrade(database: Database, revision: str) -> None:
 
 
 def _run(database: Database, revision: str, *, up: bool) -> None:
-    pool = engine(database, "migrate", lock_timeout="10s")
-    try:
-        with pool.begin() as connection:
-            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            config = config_for(connection, database)
-            (command.upgrade if up else command.downgrade)(config, revision)
-            if up and revision == "head":
-                _load_catalogue(connection)
-    finally:
-        pool.dispose()
+    with opened_engine(database, "migrate", lock_timeout="10s") as pool, pool.begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        config = config_for(connection, database)
+        (command.upgrade if up else command.downgrade)(config, revision)
+        if up and revision == "head":
+            _load_catalogue(connection)
 
 
 def config_for(connection: Connection, database: Database) -> Config:

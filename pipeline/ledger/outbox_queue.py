@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select, text, update
 
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.tables import outbox
 from pipeline.privacy import mask
@@ -114,12 +114,8 @@ def put_back(connection: Connection, ids: Collection[int] | None, by: str) -> in
 @contextmanager
 def opened(settings: Settings) -> Iterator[Connection]:
     """A transaction for a command. Blocks; raises sqlalchemy errors when the database is away."""
-    pool = engine(settings.database, "outbox")
-    try:
-        with pool.begin() as connection:
-            yield connection
-    finally:
-        pool.dispose()
+    with opened_engine(settings.database, "outbox") as pool, pool.begin() as connection:
+        yield connection
 
 
 def _of(stream: Stream) -> Any:

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from psycopg2.errors import UndefinedTable
-from psycopg2.extensions import cursor as Cursor
+from sqlalchemy import Engine
 
 from pipeline.edge import Vouched
+from pipeline.ledger.engine import transaction
 from pipeline.ledger.failures import Stop
 from schemas.reading import IN_FUTURE
 
@@ -26,10 +27,6 @@ class Counted(NamedTuple):
     received_at: datetime | None
     sender: str
     flags: tuple[str, ...]
-
-
-UNCLAIMED = Counted(None, "", ())
-"""Of a record that says nothing of it."""
 
 
 def judge(
@@ -59,14 +56,15 @@ def judge(
     return Counted(None if vouched is None else at, sender, flags)
 
 
-def signed_since(cursor: Cursor) -> datetime:
+def signed_since(ledger: Engine) -> datetime:
     """From when on, by the log's clock, a claimed time of receipt needs a signature. Blocks.
 
     Raises Stop if the database has not been migrated.
     """
     try:
-        cursor.execute("select at from office.epoch where name = %s", [EDGE_SIGNATURE])
-        row = cursor.fetchone()
+        with transaction(ledger) as cursor:
+            cursor.execute("select at from office.epoch where name = %s", [EDGE_SIGNATURE])
+            row = cursor.fetchone()
     except UndefinedTable:
         row = None
     if row is None:

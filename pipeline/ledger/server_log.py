@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.settings import Database
 
 UNSEEN = {
@@ -22,10 +22,6 @@ UNSEEN = {
 def revealing(database: Database) -> dict[str, str]:
     """Settings of the server that let values of rows into its log, as they should be. Blocks."""
     query = text("select name, setting from pg_settings where name = any(:names)")
-    pool = engine(database, "migrate", pool_size=1)
-    try:
-        with pool.connect() as connection:
-            found = {row.name: row.setting for row in connection.execute(query, {"names": list(UNSEEN)})}
-    finally:
-        pool.dispose()
+    with opened_engine(database, "migrate", pool_size=1) as pool, pool.connect() as connection:
+        found = {row.name: row.setting for row in connection.execute(query, {"names": list(UNSEEN)})}
     return {name: should for name, should in UNSEEN.items() if found.get(name, should) != should}

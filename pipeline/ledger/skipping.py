@@ -7,7 +7,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine
 
-from pipeline.ledger.engine import engine, transaction
+from pipeline.ledger.engine import opened_engine, transaction
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.portion import Portion, Record, Unreadable
@@ -49,8 +49,7 @@ def skip(settings: Settings, at: Place, why: str, by: str) -> str:
 
     Raises Stop if it was folded already, is not in the log, or lies behind others that were not folded.
     """
-    pool = engine(settings.database, "positions")
-    try:
+    with opened_engine(settings.database, "positions") as pool:
         _enter(pool, settings, at, why, by)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
@@ -58,8 +57,6 @@ def skip(settings: Settings, at: Place, why: str, by: str) -> str:
                 return _passed(pool, at)
             time.sleep(LOOK_SECONDS)
         return _step_over(pool, settings, at, why)
-    finally:
-        pool.dispose()
 
 
 def _enter(pool: Engine, settings: Settings, at: Place, why: str, by: str) -> None:

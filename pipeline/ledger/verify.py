@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from pipeline.ledger import recount
 from pipeline.ledger.blockades import STANDING
 from pipeline.ledger.crowds import survey
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.ledger.standing import standing
 from pipeline.log import watermarks
 from pipeline.privacy import mask
@@ -174,9 +174,8 @@ CHECKS = (
 
 def still(settings: Settings) -> list[Finding]:
     """Positions that stand still. Blocks. Raises sqlalchemy errors when the database is away."""
-    pool = engine(settings.database, "verify", pool_size=1)
     try:
-        with pool.connect() as connection:
+        with opened_engine(settings.database, "verify", pool_size=1) as pool, pool.connect() as connection:
             marks, kafka = watermarks(settings.kafka), settings.kafka
             positions, blocked, now = (
                 [row._asdict() for row in connection.execute(text(query))] for query in _STANDING
@@ -184,8 +183,6 @@ def still(settings: Settings) -> list[Finding]:
             found = standing(kafka, marks, positions, blocked, now[0]["now"])
     except KafkaError as error:
         return [Finding("positions cannot be compared with the log, which does not answer", 1, [str(error)])]
-    finally:
-        pool.dispose()
     said = [one.sentence for one in found]
     return [Finding("positions stand still", len(said), said)] if said else []
 
@@ -195,15 +192,9 @@ def verify(settings: Settings) -> list[Finding]:
 
     Raises sqlalchemy errors when the database is away.
     """
-    pool = engine(settings.database, "verify", pool_size=1)
-    try:
-        with pool.connect() as connection:
-            snapshot = connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-            return list(_findings(snapshot, _parameters(settings), settings.rules.zone))
-    finally:
-        pool.dispose()
+    with opened_engine(settings.database, "verify", pool_size=1) as pool, pool.connect() as connection:
+        snapshot = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return list(_findings(snapshot, _parameters(settings), settings.rules.zone))
 
 
 def _parameters(settings: Settings) -> dict[str, Any]:

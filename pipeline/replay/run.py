@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline import log
 from pipeline.ledger import reroute
-from pipeline.ledger.engine import engine, transaction
+from pipeline.ledger.engine import opened_engine, transaction
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.received import signed_since
@@ -52,14 +52,11 @@ class Order(NamedTuple):
     by: str = ""
 
 
-@contextmanager
-def opened(settings: Settings, server: Mapping[str, str] = MappingProxyType({})) -> Iterator[Engine]:
+def opened(
+    settings: Settings, server: Mapping[str, str] = MappingProxyType({})
+) -> AbstractContextManager[Engine]:
     """An engine on the schema of these settings, given back at the end."""
-    pool = engine(settings.database, "replay", pool_size=2, **server)
-    try:
-        yield pool
-    finally:
-        pool.dispose()
+    return opened_engine(settings.database, "replay", pool_size=2, **server)
 
 
 def begin(settings: Settings, order: Order) -> str:
@@ -124,9 +121,7 @@ def source_of(live: Engine, settings: Settings, replay: Replay) -> Source:
 def folder_of(live: Engine, settings: Settings, replay: Replay, stripe: int = 0) -> Folder:
     """The live worker's fold, with the replay's rules, and silent: what it would tell the log has been told. Blocks."""
     rules = replay.settings(settings).rules
-    with transaction(live) as cursor:
-        since = signed_since(cursor)
-    return Folder(rules.policy(), Sealer(settings.seal), stripe, tells=False, signed_since=since)
+    return Folder(rules.policy(), Sealer(settings.seal), stripe, tells=False, signed_since=signed_since(live))
 
 
 def _fold_all(settings: Settings, replay: Replay, progress: Progress) -> None:

@@ -22,7 +22,7 @@ from yarl import URL
 
 from pipeline import metrics
 from pipeline.ledger import components
-from pipeline.ledger.engine import engine, transaction
+from pipeline.ledger.engine import engine
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.positions import TopicPartition
 from pipeline.ledger.received import signed_since
@@ -95,10 +95,11 @@ class Worker:
         self.slot = Slot(self.ledger, settings.worker.slots)
         with self.ledger.begin() as connection:
             components.count_start(connection, self.name)
-        with transaction(self.ledger) as cursor:
-            since = signed_since(cursor)
         self.folder = Folder(
-            settings.rules.policy(), Sealer(settings.seal), stripe=self.slot.number, signed_since=since
+            settings.rules.policy(),
+            Sealer(settings.seal),
+            stripe=self.slot.number,
+            signed_since=signed_since(self.ledger),
         )
         self.folding = Folding(self.folder, self.ledger, self._seek, settings.worker.batch_records, self.name)
         self.watch = Watch(self.ledger, settings.kafka, settings.worker.group, self.folding)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from pipeline.clock import utc_now
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from pipeline.signing import NAME
@@ -117,12 +117,11 @@ class Office:
 
     @contextmanager
     def _register(self) -> Iterator[Connection]:
-        pool = engine(self._settings.database, "device", pool_size=1)
-        try:
-            with pool.begin() as connection:
-                yield connection
-        finally:
-            pool.dispose()
+        with (
+            opened_engine(self._settings.database, "device", pool_size=1) as pool,
+            pool.begin() as connection,
+        ):
+            yield connection
 
 
 def encode(secret: bytes) -> str:

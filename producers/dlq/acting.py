@@ -3,7 +3,7 @@
 import os
 import pwd
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Engine
 
 from pipeline.ledger import dead_letters
 from pipeline.ledger.dead_letters import Action, Deed, Letter, Name, State
-from pipeline.ledger.engine import engine, transaction
+from pipeline.ledger.engine import opened_engine
 from pipeline.ledger.portion import Part
 from pipeline.ledger.received import signed_since
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import NotConfiguredError, Seal, Settings
 from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
-from producers.publish import Publisher, Sent
+from producers.publish import Publisher, Sent, publisher
 
 LETTERS_A_TURN = 200
 """Sent, acknowledged and recorded together: a crash sends fewer than these twice. At 64 KiB each that is 13 MB."""
@@ -72,10 +72,10 @@ def retry(
         whole = unsealed(letter, sealer)
         return outgoing(whole, clear, first_received(whole, clear, sealer, since), settings.kafka, sealer)
 
-    with ledger(settings) as pool, _publisher(settings, sealer, connect=not dry_run) as publisher:
-        with transaction(pool) as cursor:
-            since = signed_since(cursor)
-        sending = _Sending(Action.RETRY, prepare, publisher, again)
+    connected = nullcontext() if dry_run else publisher(settings)
+    with ledger(settings) as pool, connected as log:
+        since = signed_since(pool)
+        sending = _Sending(Action.RETRY, prepare, log, again)
         for done, turn in _turns(names):
             sending.turn(pool, turn)
             progress(done, len(names))
@@ -87,8 +87,8 @@ def send_edited(settings: Settings, name: Name, prepare: Prepare, *, again: bool
 
     It is left alone if somebody else acted meanwhile, unless `again`. Raises NotPublishedError.
     """
-    with ledger(settings) as pool, Publisher(settings.kafka, Sealer(settings.seal).edge) as publisher:
-        sending = _Sending(Action.EDIT, prepare, publisher, again)
+    with ledger(settings) as pool, publisher(settings) as log:
+        sending = _Sending(Action.EDIT, prepare, log, again)
         sending.turn(pool, [name])
     return sending.report
 
@@ -159,14 +159,9 @@ def _sealed(error: CannotOpen) -> DeadLetterError:
     return DeadLetterError(f"its bytes cannot be opened ({error}): see HCP_SEAL__KEYS")
 
 
-@contextmanager
-def ledger(settings: Settings) -> Iterator[Engine]:
+def ledger(settings: Settings) -> AbstractContextManager[Engine]:
     """The ledger's connections, given back at the end."""
-    pool = engine(settings.database, "dlq", pool_size=1)
-    try:
-        yield pool
-    finally:
-        pool.dispose()
+    return opened_engine(settings.database, "dlq", pool_size=1)
 
 
 def actor() -> str:
@@ -175,12 +170,6 @@ def actor() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
-
-
-def _publisher(
-    settings: Settings, sealer: Sealer, *, connect: bool
-) -> AbstractContextManager[Publisher | None]:
-    return Publisher(settings.kafka, sealer.edge) if connect else nullcontext()
 
 
 def _turns(names: Sequence[Name]) -> Iterator[tuple[int, Sequence[Name]]]:

@@ -15,7 +15,6 @@ from types import FrameType
 
 from pipeline.ledger import dead_letters
 from pipeline.ledger.dead_letters import Letter, Name, State
-from pipeline.ledger.engine import transaction
 from pipeline.ledger.received import signed_since
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
@@ -57,8 +56,7 @@ def _letter(settings: Settings, name: Name) -> tuple[Letter, datetime]:
     with ledger(settings) as pool:
         with pool.connect() as connection:
             letter = dead_letters.whole(connection, [name])[0]
-        with transaction(pool) as cursor:
-            return letter, signed_since(cursor)
+        return letter, signed_since(pool)
 
 
 def _edited(file: Path, before: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.settings import Settings
 from producers.simulator.expect import Expect
 
@@ -31,17 +31,16 @@ def check(settings: Settings, expect: Expect, seconds: float = 0.0) -> list[str]
 
     Raises sqlalchemy errors when the database is away.
     """
-    pool = engine(settings.database, "simulate", pool_size=1, default_transaction_read_only="on")
     deadline = time.monotonic() + seconds
-    try:
+    with opened_engine(
+        settings.database, "simulate", pool_size=1, default_transaction_read_only="on"
+    ) as pool:
         while True:
             with pool.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
                 wrong = list(_differences(connection, expect))
             if not wrong or time.monotonic() > deadline:
                 return wrong
             time.sleep(LOOK_SECONDS)
-    finally:
-        pool.dispose()
 
 
 def _differences(connection: Connection, expect: Expect) -> Iterator[str]:

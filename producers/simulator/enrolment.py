@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from pipeline.ledger.engine import engine
+from pipeline.ledger.engine import opened_engine
 from pipeline.sealing import Sealer
 from pipeline.settings import Settings
 from producers.devices import stored
@@ -48,9 +48,5 @@ def _add(register: Connection, sealer: Sealer, county: Miniature, device: Device
 
 @contextmanager
 def _register(settings: Settings) -> Iterator[Connection]:
-    pool = engine(settings.database, "simulate", pool_size=1)
-    try:
-        with pool.begin() as connection:
-            yield connection
-    finally:
-        pool.dispose()
+    with opened_engine(settings.database, "simulate", pool_size=1) as pool, pool.begin() as connection:
+        yield connection

@@ -269,7 +269,7 @@ class Log:
 
 
 def retry(made: Settings, names: list[Name], log: Log, monkeypatch: pytest.MonkeyPatch) -> acting.Report:
-    monkeypatch.setattr(acting, "Publisher", lambda *_: log)
+    monkeypatch.setattr(acting, "publisher", lambda _: log)
     return acting.retry(made, names)
 
 
@@ -322,7 +322,7 @@ def two_at_once(book: Ledger, monkeypatch: pytest.MonkeyPatch) -> int:  # noqa: 
         return False
 
     log = Log(meet)
-    monkeypatch.setattr(acting, "Publisher", lambda *_: log)
+    monkeypatch.setattr(acting, "publisher", lambda _: log)
     people = [threading.Thread(target=acting.retry, args=(book.settings, names)) for _ in range(2)]
     for one in people:
         one.start()
@@ -374,7 +374,7 @@ def mending(
     refuse(book, {"event_id": "e", "satisfaction": "5", "channel": "qr", "submitted_at": now(days=900)})
     book.settings.stack.data_dir = tmp_path / "data"
     log = Log()
-    monkeypatch.setattr(acting, "Publisher", lambda *_: log)
+    monkeypatch.setattr(acting, "publisher", lambda _: log)
 
     def run(*commands: str, answer: bool = True) -> tuple[acting.Report, Log, list[str]]:
         asked: list[str] = []
