@@ -94,8 +94,7 @@ def receive(event: E, event_id: str, appended_at: datetime, received_at: datetim
     late_clock = received_at is not None and received_at > appended_at
     at = appended_at if received_at is None or late_clock else received_at
     _check_times(event, at)
-    eased = at if at.tzinfo is UTC else _eased(at)
-    return Received(event, event_id, digest(event), eased, _flags(event, late_clock))
+    return Received(event, event_id, digest(event), _eased(at), _flags(event, late_clock))
 
 
 def digest(event: CaseEvent | ReviewEvent) -> str:
@@ -269,7 +268,7 @@ def _clean(event: CaseEvent | ReviewEvent, raw: bytes) -> None:
         text = getattr(event, name)
         if not text or text is msgspec.UNSET:
             continue
-        clean = text.strip() if plain and text.isascii() else clean_text(text)
+        clean = clean_text(text)
         if clean is not text:
             setattr(event, name, clean)
             if not clean and name in _NEVER_EMPTY[kind]:
@@ -306,23 +305,24 @@ def _check_times(event: CaseEvent | ReviewEvent, received_at: datetime) -> None:
     """Raises Invalid. What is left has an offset that the ledger can hold."""
     if received_at < EARLIEST:
         raise Invalid(Reason.TIME_OUT_OF_RANGE, "received_at lies before the year 2000")
+    latest = received_at + AHEAD
     if isinstance(event, ReviewEvent):
-        event.submitted_at = _possible(event.submitted_at, received_at, "submitted_at")
+        event.submitted_at = _possible(event.submitted_at, latest, "submitted_at")
         return
-    event.served_at = _possible(event.served_at, received_at, "served_at")
+    event.served_at = _possible(event.served_at, latest, "served_at")
     if event.accepted_at is not None:
-        event.accepted_at = _possible(event.accepted_at, received_at, "accepted_at")
+        event.accepted_at = _possible(event.accepted_at, latest, "accepted_at")
 
 
-def _possible(at: datetime, received_at: datetime, name: str) -> datetime:
-    if not EARLIEST <= at <= received_at and not EARLIEST <= at <= received_at + AHEAD:
+def _possible(at: datetime, latest: datetime, name: str) -> datetime:
+    if not EARLIEST <= at <= latest:
         raise Invalid(Reason.TIME_OUT_OF_RANGE, f"{name} lies before the year 2000 or over a day ahead")
-    return at if at.tzinfo is UTC else _eased(at)
+    return _eased(at)
 
 
 def _eased(at: datetime) -> datetime:
     """After the year is checked: at their ends an instant has no UTC."""
-    if abs(at.utcoffset() or FARTHEST) < FARTHEST:
+    if at.tzinfo is UTC or abs(at.utcoffset() or FARTHEST) < FARTHEST:
         return at
     return at.astimezone(UTC)
 

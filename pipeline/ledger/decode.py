@@ -25,7 +25,7 @@ from pipeline.ledger.portion import (
     as_bytes,
 )
 from pipeline.ledger.raw import RawFields, pack
-from pipeline.ledger.received import UNCLAIMED, Counted, judge
+from pipeline.ledger.received import Counted, judge
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import failed
 from pipeline.rules.records import Entry, Place, key_of
@@ -189,14 +189,12 @@ def _arrive(
     signed_since: datetime,
 ) -> tuple[Arrival, Headers, bytes]:
     """The event of a record, and what may be kept of it: the headers that a replay needs, its bytes with the reviewer sealed."""
-    ce_id, resent_at, edge, headers = _headers(record) if record.headers else _no_headers(record.key)
+    ce_id, resent_at, edge, headers = _headers(record)
     parsed: tuple[Any, str] = parse(kind, value, ce_id)
     event, event_id = parsed
     claim, at = claimed_by(event, resent_at), appended_at(record.timestamp)
     if at < signed_since:
         counted, edge = Counted(claim, "", ()), None
-    elif edge is None and claim is None:
-        counted = UNCLAIMED
     else:
         vouched = None if edge is None else sealer.edge.verify(edge, portion.topic, event_id, value)
         counted = judge(vouched, claim, event.received_at, at, signed=edge is not None)
@@ -259,13 +257,6 @@ def _headers(record: Record) -> tuple[str | None, str | None, bytes | None, Head
     return ce_id, resent_at, edge, tuple(kept.values())
 
 
-def _no_headers(key: bytes | None) -> tuple[None, None, None, Headers]:
-    """The same of a record without headers."""
-    if key is not None and len(key) > MOST_AROUND:
-        raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOST_AROUND} bytes together")
-    return None, None, None, ()
-
-
 def _signed_as_kept(
     headers: Headers, topic: str, event_id: str, counted: Counted, kept: bytes, sealer: Sealer
 ) -> Headers:
@@ -303,11 +294,11 @@ def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Seal
     """
     reviewer = event.reviewer
     if reviewer is None:
-        return _without_repeats(value) if _may_repeat(value) else value
+        return _without_repeats(value)
     if isinstance(reviewer, str) and _SEALED.fullmatch(reviewer):
         if not event.reviewer_mark:
             event.reviewer_mark = _mark(event_id, reviewer, sealer)
-        return _without_repeats(value) if _may_repeat(value) else value
+        return _without_repeats(value)
     if isinstance(reviewer, str):
         reviewer = Reviewer(name=reviewer)
     event.reviewer = sealer.seal_reviewer(event_id, reviewer.name, reviewer.phone, reviewer.id_number)
@@ -323,6 +314,8 @@ def _may_repeat(value: bytes) -> bool:
 
 def _without_repeats(value: bytes) -> bytes:
     """This JSON without what stands in it under a key that comes again: the last one counts, the first may be in clear."""
+    if not _may_repeat(value):
+        return value
     repeated = False
 
     def note(pairs: list[tuple[str, Any]]) -> None:
