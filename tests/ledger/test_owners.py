@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.ledger import identities, reroute
-from pipeline.rules import crowd
 from pipeline.settings import Settings, environment
 from schemas.topics import Stream
 from tests.harness import DEPT, case, now, review
@@ -72,13 +71,7 @@ def attack(book: Ledger, attempts: int, seed: int) -> None:  # noqa: F811
     assert book.wrong_rows() == []
 
 
-@pytest.mark.parametrize("whole", [2, crowd.WHOLE])
-def test_a_moves_nothing_of_bs(
-    book: Ledger,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    whole: int,
-) -> None:
-    monkeypatch.setattr(crowd, "WHOLE", whole)
+def test_a_moves_nothing_of_bs(book: Ledger, whole: int) -> None:  # noqa: F811
     attack(book, ATTEMPTS, whole)
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from pipeline.ledger import case_versions, reroute
 from pipeline.ledger.held import hold
-from pipeline.rules import crowd
 from pipeline.rules.ownership import Owner
 from pipeline.rules.policy import Policy
 from pipeline.rules.records import Key
@@ -91,6 +90,11 @@ class Log:
         return [self.book.ask(question) for question in (COUNTING, TICKETS, FIGURES)]
 
 
+@pytest.fixture
+def log(book: Ledger) -> Log:  # noqa: F811
+    return Log(book)
+
+
 def attack(made: Ledger, attempts: int, seed: int) -> None:
     random = Random(seed)
     theirs = of_b(max(20, attempts // 40), random)
@@ -108,9 +112,7 @@ def attack(made: Ledger, attempts: int, seed: int) -> None:
     assert made.wrong_rows() == []
 
 
-@pytest.mark.parametrize("whole", [2, crowd.WHOLE])
-def test_a_outranks_nothing_of_bs(book: Ledger, monkeypatch: pytest.MonkeyPatch, whole: int) -> None:  # noqa: F811
-    monkeypatch.setattr(crowd, "WHOLE", whole)
+def test_a_outranks_nothing_of_bs(book: Ledger, whole: int) -> None:  # noqa: F811
     attack(book, ATTEMPTS, whole)
 
 
@@ -123,15 +125,9 @@ def counting(made: Ledger) -> list[str]:
     return [event_id for (event_id,) in made.ask("select event_id from review where effective order by 1")]
 
 
-@pytest.mark.parametrize("whole", [2, crowd.WHOLE])
-def test_what_counts_changes_with_the_owner_of_a_crowd(
-    book: Ledger,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    whole: int,
-) -> None:
+@pytest.mark.usefixtures("whole")
+def test_what_counts_changes_with_the_owner_of_a_crowd(book: Ledger, log: Log) -> None:  # noqa: F811
     """Reviews through two systems' links, none by a way of the county's own; their cases come late, the first one last."""
-    monkeypatch.setattr(crowd, "WHOLE", whole)
-    log = Log(book)
     for n in range(8):
         for sender in (A, B):
             said = review(
@@ -150,13 +146,9 @@ def test_what_counts_changes_with_the_owner_of_a_crowd(
     assert book.wrong_rows() == []
 
 
-def test_the_next_of_a_crowd_counts_when_the_first_was_anothers(
-    book: Ledger,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("few_are_a_crowd")
+def test_the_next_of_a_crowd_counts_when_the_first_was_anothers(book: Ledger, log: Log) -> None:  # noqa: F811
     """A copy of it comes later that was received earlier, through another's link."""
-    monkeypatch.setattr(crowd, "WHOLE", 2)
-    log = Log(book)
     reviews = [review("X", event_id=f"r{n}", received_at=now(minutes=30 - n)) for n in range(6)]
     log.fold([(Stream.CASE, B, case("X", received_at=now(minutes=50)))])
     log.fold([(Stream.REVIEW, "/qr", one) for one in reviews])
@@ -166,12 +158,8 @@ def test_the_next_of_a_crowd_counts_when_the_first_was_anothers(
     assert book.wrong_rows() == []
 
 
-def test_of_a_crowd_the_first_of_every_sort_is_read_and_no_other(
-    book: Ledger,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(crowd, "WHOLE", 2)
-    log = Log(book)
+@pytest.mark.usefixtures("few_are_a_crowd")
+def test_of_a_crowd_the_first_of_every_sort_is_read_and_no_other(book: Ledger, log: Log) -> None:  # noqa: F811
     log.fold([(Stream.CASE, B, case("X", received_at=now(minutes=60)))])
     for start, sender in enumerate((A, B, "/qr", "/paper")):
         reviews = [
@@ -186,15 +174,8 @@ def test_of_a_crowd_the_first_of_every_sort_is_read_and_no_other(
     assert dossier.review_records == 80
 
 
-@pytest.mark.parametrize("whole", [2, crowd.WHOLE])
-def test_the_owner_is_found_by_the_first_version(
-    book: Ledger,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    whole: int,
-) -> None:
-    monkeypatch.setattr(crowd, "WHOLE", whole)
-    log = Log(book)
-
+@pytest.mark.usefixtures("whole")
+def test_the_owner_is_found_by_the_first_version(book: Ledger, log: Log) -> None:  # noqa: F811
     def owner(service_no: int = 1) -> Owner | None:
         with book.pool.connect() as connection:
             return case_versions.owner_of(connection, "X", service_no)

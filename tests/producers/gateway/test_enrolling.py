@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from producers.devices.managing import decode
-from producers.devices.tickets import LASTS
-from producers.screen.enrolling import PATH
+from producers.devices.tickets import LASTS, PATH
 from tests.producers.gateway.house import SECRETS, TERMINAL, Clock, House, devices, house, settings_in
 
 
