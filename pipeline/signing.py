@@ -50,8 +50,6 @@ class Signed(NamedTuple):
     def of(cls, sent: Collection[tuple[str, str]]) -> "Signed":
         """From a request's headers, their names in lower case, each as often as it was sent. Raises NotSigned."""
         headers = dict(sent)
-        if len(headers) < len(sent):
-            _refuse_twice(sent)
         version = _one_of(headers, VERSION, VERSIONS)
         return cls(
             _header(headers, DEVICE, NAME),
@@ -61,7 +59,7 @@ class Signed(NamedTuple):
             _one_of(headers, ALGORITHM, ALGORITHMS),
             headers.get(SIGNATURE, ""),
             version,
-            _lines(headers) if version != V1 else (),
+            _lines(sent) if version != V1 else (),
         )
 
     def is_by(self, secret: bytes, method: str, path: str, body: bytes) -> bool:
@@ -90,8 +88,7 @@ def sign(
     twice, UnicodeEncodeError for text that cannot be sent in a header.
     """
     seconds, nonce = str(int(time.time()) if at is None else at), secrets.token_urlsafe(18)
-    _refuse_twice([(name.lower(), value) for name, value in headers.items()])
-    lines = _lines({name.lower(): value for name, value in headers.items()})
+    lines = _lines((name.lower(), value) for name, value in headers.items())
     return {
         **headers,
         DEVICE: device_id,
@@ -115,24 +112,13 @@ def _signed_bytes(
     return "\n".join(told).encode("latin-1")  # the bytes as they are sent
 
 
-def _refuse_twice(sent: Iterable[tuple[str, str]]) -> None:
-    """Raises NotSigned for a header that is signed and there twice."""
-    for name, times in Counter(name for name, _ in sent).items():
-        if times > 1 and (name[:3] == CE or name == TYPE):
-            raise NotSigned(f"the header {name} is there twice")
-
-
-def _lines(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Of the headers that are signed, whose names are in lower case."""
-    return tuple(
-        sorted(
-            [
-                f"{name}:{value.strip(_SPACE)}"
-                for name, value in headers.items()
-                if name[:3] == CE or name == TYPE
-            ]
-        )
-    )
+def _lines(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Of the headers that are signed, whose names are in lower case. Raises NotSigned for one that is there twice."""
+    signed = [(name, value) for name, value in headers if name[:3] == CE or name == TYPE]
+    if len(dict(signed)) < len(signed):
+        ((twice, _),) = Counter(name for name, _ in signed).most_common(1)
+        raise NotSigned(f"the header {twice} is there twice")
+    return tuple(sorted([f"{name}:{value.strip(_SPACE)}" for name, value in signed]))
 
 
 def _mac(secret: bytes, algorithm: str, said: bytes) -> str:

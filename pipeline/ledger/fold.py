@@ -168,7 +168,7 @@ class Folder:
     def tell_tickets(self, cursor: Cursor, changes: Iterable[rules.Change]) -> None:
         """Put the steps of these dossiers' tickets into the outbox, if this folder tells. Blocks."""
         if self.tells:
-            insert(cursor, tables.outbox, told(cursor, changes))
+            self._tell(cursor, told(cursor, changes))
 
     def _tell(self, cursor: Cursor, rows: Sequence[dict[str, Any]]) -> None:
         if self.tells:

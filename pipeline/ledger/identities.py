@@ -10,7 +10,9 @@ from collections.abc import Set as AbstractSet
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger.entries import REVIEW, VERSION, review, version
+from pipeline.rules.ranking import SYSTEM
 from pipeline.rules.records import AnyEntry, Entry, Key
+from schemas.codes import Channel
 from schemas.events import CaseEvent, ReviewEvent
 
 ReviewIdentity = tuple[str, int, int, str, str]
@@ -26,7 +28,7 @@ _REVIEWS = f"""
     cross join lateral (select r.digest from review r where {_SAME_EVENT} limit 1) one
     cross join lateral (
         select {REVIEW} from review r where {_SAME_EVENT} and r.digest in (k.digest, one.digest) for update) r"""
-ISSUER = "case when starts_with(r.sender, '/system/') and r.channel <> 'hotline' then r.sender else '' end"
+ISSUER = f"case when starts_with(r.sender, '{SYSTEM}') and r.channel <> '{Channel.HOTLINE}' then r.sender else '' end"
 """As `pipeline.rules.ranking.issuer` gives it, of a review `r`."""
 SORT = f"r.review_no, r.channel = 'default', {ISSUER}"
 """Of the reviews of one sort the one that was received first leads (`pipeline.rules.ranking.leading`)."""

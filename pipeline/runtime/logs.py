@@ -30,8 +30,7 @@ class Lines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
         """The line, with the fields behind it."""
-        fields = [f"{name}={value}" for name, value in vars(record).items() if name not in _OWN]
-        return " ".join([super().formatMessage(record), *fields])
+        return " ".join([super().formatMessage(record), *_fields(record)])
 
 
 class _Seen(NamedTuple):
@@ -98,8 +97,11 @@ class OncePerMinute(logging.Handler):
 
 
 def _key(record: logging.LogRecord) -> str:
-    fields = [f"{name}={value}" for name, value in vars(record).items() if name not in _OWN]
-    return " ".join([record.name, record.levelname, record.getMessage(), *fields])
+    return " ".join([record.name, record.levelname, record.getMessage(), *_fields(record)])
+
+
+def _fields(record: logging.LogRecord) -> list[str]:
+    return [f"{name}={value}" for name, value in vars(record).items() if name not in _OWN]
 
 
 def flush() -> None:

@@ -58,15 +58,11 @@ class Watch:
         except IllegalStateError:
             return {}  # another worker has the partition by now: it begins where the ledger stands
         moving = starts.keys() - self._folding.not_read()
-        was, self._apart = (
-            self._apart,
-            {
-                at: (stand[at], starts[at])
-                for at in moving
-                if stand[at] is not None and stand[at] != starts[at]
-            },
-        )
-        return {at: starts[at] for at, apart in self._apart.items() if idle or was.get(at) == apart}
+        before = self._apart
+        self._apart = {
+            at: (stand[at], starts[at]) for at in moving if stand[at] is not None and stand[at] != starts[at]
+        }
+        return {at: starts[at] for at, apart in self._apart.items() if idle or before.get(at) == apart}
 
     async def unread(self) -> set[TopicPartition]:
         """Partitions of the log that no worker reads: added or made again, and the group's leader does not know."""

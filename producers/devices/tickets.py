@@ -12,6 +12,8 @@ import msgspec
 
 from pipeline.sealing import CannotOpen, Sealer
 
+PATH = "/terminal/enrol"
+"""Where the gateway takes it."""
 LASTS = timedelta(minutes=15)
 MOST = 512
 """Characters; ours have 200 with the longest names."""
@@ -25,6 +27,14 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     device_id: str
     key_id: str
     expires: int
+
+
+class Enrolled(msgspec.Struct):
+    """What is given for a ticket. `secret` is base64url, without padding."""
+
+    device_id: str
+    key_id: str
+    secret: str
 
 
 class TicketBad(ValueError):

@@ -25,8 +25,8 @@ class DeviceRates:
 
     def spend(self, device: Device) -> None:
         """Count one event. Raises RateLimited when a minute's worth is used up."""
-        now, each = self._clock(), WINDOW_SECONDS / self._quota(device)
-        until = max(self._spent_until.get(device.device_id, 0.0), now) + each
+        now = self._clock()
+        until = self._after(device, 1, now)
         over = until - now - WINDOW_SECONDS
         if over > ROUNDING:
             raise self._too_many(device, math.ceil(over))
@@ -34,8 +34,12 @@ class DeviceRates:
 
     def charge(self, device: Device, events: int) -> None:
         """Count so many more, whether there is room for them or not: what a batch holds is known when it was read."""
-        since = max(self._spent_until.get(device.device_id, 0.0), self._clock())
-        self._spent_until[device.device_id] = since + events * WINDOW_SECONDS / self._quota(device)
+        self._spent_until[device.device_id] = self._after(device, events, self._clock())
+
+    def _after(self, device: Device, events: int, now: float) -> float:
+        """Until when it has spent, with so many events more."""
+        since = max(self._spent_until.get(device.device_id, 0.0), now)
+        return since + events * WINDOW_SECONDS / self._quota(device)
 
     def _quota(self, device: Device) -> int:
         return device.per_minute or self._usual

@@ -139,32 +139,24 @@ def _(_: AlreadyUsed) -> Problem:
 
 @of.register
 def _(error: SpoolFull) -> Problem:
-    return Problem(
-        503,
-        "full",
-        "The gateway holds as much as it may; send the same again later",
-        headers={"Retry-After": str(error.retry_after)},
-    )
+    said = "The gateway holds as much as it may; send the same again later"
+    return Problem(503, "full", said, headers=_again(error.retry_after))
 
 
 @of.register
 def _(_: SpoolBroken) -> Problem:
-    return Problem(
-        503,
-        "broken",
-        "The gateway cannot store anything; send the same again later",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
+    said = "The gateway cannot store anything; send the same again later"
+    return Problem(503, "broken", said, headers=_again(RETRY_AFTER_SECONDS))
 
 
 @of.register
 def _(_: LedgerAway) -> Problem:
-    return Problem(
-        503,
-        "ledger_away",
-        "The ledger does not answer just now; what was accepted is not lost. Ask again later",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
+    said = "The ledger does not answer just now; what was accepted is not lost. Ask again later"
+    return Problem(503, "ledger_away", said, headers=_again(RETRY_AFTER_SECONDS))
+
+
+def _again(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
 
 
 @of.register

@@ -112,8 +112,9 @@ class WayIn:
     ) -> Accepted:
         """Check and take one event; it is on disk when this returns.
 
-        `source`: of the CloudEvent, e.g. `/qr`. `sender`: who is signed as having sent it, if that is not the source. `sent`: its JSON as a device sent it, for the device's chain and for what it
-        says beyond the contract. `nonce`: of the signature. `once`: what admits one event only, e.g. `<token id>/1`.
+        `source`: of the CloudEvent, e.g. `/qr`. `sender`: who is signed as having sent it, if that is not the source. `sent`: its
+        JSON as a device sent it, for the device's chain and for what it says beyond the contract. `nonce`: of the signature.
+        `once`: what admits one event only, e.g. `<token id>/1`.
         Raises Invalid; SpoolFull, NonceUsed, AlreadyUsed of the spool. `received_at` of the event is overwritten.
         """
         return await self.take(self.read(type(event), _encode(event)), source, sent, nonce, once, sender)

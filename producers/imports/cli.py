@@ -88,9 +88,8 @@ def watch(
 
     settings = load()
     if not dry_run:
-        client_options(
-            settings.kafka
-        )  # a log or a key that no setting names is said now, not at the first file
+        # a log or a key that no setting names is said now, not at the first file
+        client_options(settings.kafka)
         Sealer(settings.seal)
     watching = Watch(folder, importer(settings, mapping(source), source), rest, dry_run=dry_run)
 

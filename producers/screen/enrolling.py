@@ -1,28 +1,17 @@
 """POST /terminal/enrol: a terminal gives the ticket of its enrolment link, and gets its key, once."""
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from producers.devices.managing import encode
 from producers.devices.registry import Registry
-from producers.devices.tickets import Ticket
+from producers.devices.tickets import PATH, Enrolled, Ticket
 from producers.gateway.answers import answer
 from producers.gateway.errors import NotSupported, Unauthorized
 from producers.gateway.guard import Auth, Guarded, Rate
 from producers.gateway.way_in import WayIn
 from producers.spool.errors import NonceUsed
-
-PATH = "/terminal/enrol"
-
-
-class Enrolled(msgspec.Struct):
-    """The answer. `secret` is base64url, without padding."""
-
-    device_id: str
-    key_id: str
-    secret: str
 
 
 class Enrolling:

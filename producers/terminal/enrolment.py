@@ -16,26 +16,19 @@ import msgspec
 
 from producers import state
 from producers.devices.managing import NewKey, decode
+from producers.devices.tickets import PATH, Enrolled
 from producers.errors import InputError
 from producers.spool.http_sink import Sender
 from schemas.codes import Channel
 
 FILE = "device.json"
-_PAGE, _EXCHANGE = "/terminal/", "/terminal/enrol"
+_PAGE = "/terminal/"
 TRIES, AGAIN_SECONDS, TIMEOUT_SECONDS = 10, 1.0, 10.0
 _REFUSED = "the gateway does not take this enrolment link: it works once, and for 15 minutes; hcp device rotate prints another"
 
 
 class NotEnrolledError(InputError):
     """A terminal that does not know who it is."""
-
-
-class _Given(msgspec.Struct):
-    """What the gateway gives for a ticket."""
-
-    device_id: str
-    key_id: str
-    secret: str
 
 
 class Enrolment(msgspec.Struct, frozen=True):
@@ -86,12 +79,12 @@ def read_link(text: str) -> Link:
 def exchange(link: Link, channel: Channel) -> Enrolment:
     """Use the link up: it works once. Blocks for some seconds at most. Raises NotEnrolledError."""
     request = Request(  # noqa: S310  `read_link` holds it to http(s)
-        link.gateway + _EXCHANGE, b"", {"Authorization": f"Bearer {link.ticket}"}, method="POST"
+        link.gateway + PATH, b"", {"Authorization": f"Bearer {link.ticket}"}, method="POST"
     )
     for _ in range(TRIES):
         try:
             with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  the same
-                given = msgspec.json.decode(answer.read(), type=_Given)
+                given = msgspec.json.decode(answer.read(), type=Enrolled)
             return Enrolment(
                 link.gateway, link.window_code, given.device_id, given.key_id, given.secret, channel
             )
