@@ -93,7 +93,7 @@ class Status:
         psycopg2.connect(self._settings.database.url.get_secret_value(), connect_timeout=2).close()
 
     def _read_log(self) -> tuple[list[Watermark], list[str]]:
-        """The input topics' partitions, and which of the four topics do not exist."""
+        """The input topics' partitions, and which of the five topics do not exist."""
         kafka = self._settings.kafka
         with admin(kafka, DEADLINE_SECONDS) as client:
             return marks(client, [kafka.topic(stream) for stream in INPUTS]), missing_topics(client, kafka)

@@ -36,11 +36,11 @@ def migrate() -> None:
 
 @app.command()
 def topics() -> None:
-    """Declare the four topics, as far as they are missing."""
+    """Declare the five topics, as far as they are missing."""
     from pipeline.log import declare_topics
 
     created = declare_topics(load().kafka)
-    typer.echo("created: " + ", ".join(created) if created else "all four topics are there")
+    typer.echo("created: " + ", ".join(created) if created else "all five topics are there")
 
 
 @app.command()
@@ -76,15 +76,20 @@ def show(
     service_no: Annotated[int, typer.Argument(metavar="SERVICE", help="The n-th service of the case.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Who says something of a service, the first on top: department, signed sender, versions, since when; * is what holds."""
+    """Who says something of a service, the first on top: department, signed sender, versions, since when; * is what holds. Before
+    that what persons decided, the last on top.
+    """
     from pipeline.ledger.case_versions import ask
     from pipeline.times import shown
 
     settings = load()
-    said, zone = ask(settings.database, case_no, service_no), settings.rules.zone
+    (said, decided), zone = ask(settings.database, case_no, service_no), settings.rules.zone
     if as_json:
-        typer.echo(json.dumps([one._asdict() for one in said], ensure_ascii=False, default=str))
+        both = {"said": [one._asdict() for one in said], "decided": [one._asdict() for one in decided]}
+        typer.echo(json.dumps(both, ensure_ascii=False, default=str))
         return
+    for deed in decided:
+        typer.echo(f"decided for {deed.dept_code} by {deed.decided_by}, {shown(deed.at, zone)}: {deed.why}")
     for one in said:
         times = f"{shown(one.first_at, zone)} to {shown(one.last_at, zone)}"
         sender = one.sender or "not signed"

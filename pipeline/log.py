@@ -121,7 +121,7 @@ def admin(kafka: Kafka, seconds: float = CONNECT_SECONDS) -> Iterator[KafkaAdmin
 
 
 def declare_topics(kafka: Kafka) -> list[str]:
-    """Create those of the four topics that are missing; returns their names. Blocks until brokers know them.
+    """Create those of the five topics that are missing; returns their names. Blocks until brokers know them.
 
     LogAppendTime: a backfill carries times of last year, and retention by the sender's time would delete it as it arrives.
     """
@@ -137,7 +137,7 @@ def declare_topics(kafka: Kafka) -> list[str]:
 
 
 def missing_topics(client: KafkaAdminClient, kafka: Kafka) -> list[str]:
-    """The names of those of the four topics that do not exist. Blocks."""
+    """The names of those of the five topics that do not exist. Blocks."""
     return [kafka.topic(stream) for stream in _missing(client, kafka)]
 
 

@@ -1,13 +1,15 @@
 """`hcp gateway`, `hcp device`, `hcp spool`, `hcp terminal`, `hcp token`, `hcp sms`, `hcp import`, `hcp play`, `hcp dlq`,
-`hcp seal-forward`: the producers' commands.
+`hcp seal-forward`, `hcp case decide`: the producers' commands.
 """
 
+import getpass
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.cli import cases
 from producers.devices.cli import app as devices
 from producers.dlq.cli import app as dlq
 from producers.imports.cli import app as importing
@@ -35,6 +37,27 @@ def gateway() -> None:
     from producers.gateway.serving import serve
 
     serve(load())
+
+
+@cases.command()
+def decide(
+    case_no: Annotated[str, typer.Argument(metavar="CASE", help="Its number, as the ledger has it.")],
+    service_no: Annotated[int, typer.Argument(metavar="SERVICE", help="The n-th service of the case.")] = 1,
+    *,
+    department: Annotated[str, typer.Option(help="Whose the service is: code or full name.")],
+    why: Annotated[str, typer.Option(help="For the record.")],
+    by: Annotated[str, typer.Option(help="Who; the user of this shell if not given.")] = "",
+) -> None:
+    """Decide whose a service is that several departments claim: its tickets go there. The last decision holds."""
+    from pipeline.settings import load
+    from producers import deciding
+
+    event, said = deciding.decide(load(), case_no, service_no, department, why, by or getpass.getuser())
+    place = f"case {event.case_no}, service {event.service_no}"
+    typer.echo(f"{place} is {event.dept_code}'s, by {event.decided_by}; `hcp case show` says so in a moment")
+    if event.dept_code not in said:
+        others = f"; records came from {', '.join(said)}" if said else ""
+        typer.echo(f"it holds from the first case record of {event.dept_code} on: none has come yet{others}")
 
 
 @app.command("seal-forward")

@@ -16,13 +16,14 @@ from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from producers.errors import NotPublishedError, TooLargeError
 from schemas.cloudevents import cloud_headers, key_of
-from schemas.events import CaseEvent, ReviewEvent
+from schemas.events import CaseEvent, DecisionEvent, Event, ReviewEvent
 from schemas.topics import Stream
 
 IN_FLIGHT = 10_000
 """Records on their way at most; then `send` waits. About 5 MB."""
 ACK_SECONDS = 60.0
 
+_STREAM = {CaseEvent: Stream.CASE, ReviewEvent: Stream.REVIEW, DecisionEvent: Stream.DECISION}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,13 +55,13 @@ class Publisher:
         self._in_flight: list[tuple[str, Any]] = []
         self.acknowledged = 0
 
-    def send(self, event: CaseEvent | ReviewEvent, source: str) -> None:
+    def send(self, event: Event, source: str) -> None:
         """Send one. Blocks while too many are on their way. Raises NotPublishedError for it or for one before it."""
-        stream = Stream.CASE if isinstance(event, CaseEvent) else Stream.REVIEW
+        stream = _STREAM[type(event)]
         event_id, key = str(event.event_id), key_of(event)
-        at = event.received_at or _occurred(event)
-        headers = cloud_headers(event_id, stream, source, at.isoformat(), key)
         value, received_at = _encode(event), event.received_at or utc_now()
+        at = event.received_at or _occurred(event) or received_at
+        headers = cloud_headers(event_id, stream, source, at.isoformat(), key)
         signature = self.signature(stream, event_id, received_at, source, value)
         self.send_raw(stream, key.encode(), value, [*headers.items(), signature], event_id)
 
@@ -128,8 +129,10 @@ def publisher(settings: Settings) -> Publisher:
     return Publisher(settings.kafka, Sealer(settings.seal).edge)
 
 
-def _occurred(event: CaseEvent | ReviewEvent) -> datetime:
-    return event.served_at if isinstance(event, CaseEvent) else event.submitted_at
+def _occurred(event: Event) -> datetime | None:
+    if isinstance(event, CaseEvent):
+        return event.served_at
+    return event.submitted_at if isinstance(event, ReviewEvent) else None
 
 
 def _not_published(name: str, error: KafkaError) -> NotPublishedError:

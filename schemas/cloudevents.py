@@ -1,6 +1,6 @@
 """CloudEvents 1.0 in Kafka's binary mode: the headers of a record, and its key."""
 
-from schemas.events import CE_TYPE_PREFIX, CaseEvent, ReviewEvent
+from schemas.events import CE_TYPE_PREFIX, Event, ReviewEvent
 from schemas.topics import Stream
 
 SENT_DIGEST = "hcp_sent_digest"
@@ -21,8 +21,8 @@ def cloud_headers(event_id: str, stream: Stream, source: str, time: str, subject
     return {name: value.encode() for name, value in fields.items()}
 
 
-def key_of(event: CaseEvent | ReviewEvent) -> str:
+def key_of(event: Event) -> str:
     """The record's key: `case_no`; without a case the least object that the sender knows, else the event's id."""
-    if isinstance(event, CaseEvent):
+    if not isinstance(event, ReviewEvent):
         return event.case_no
     return event.case_no or event.window_code or event.hall_code or event.dept_code or str(event.event_id)

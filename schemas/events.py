@@ -92,6 +92,27 @@ class ReviewEvent(Struct, gc=False, omit_defaults=True):
     reviewer_mark: Code = ""
 
 
+class DecisionEvent(Struct, gc=False, omit_defaults=True):
+    """Whose a service is, as a person decided it: of a service that several departments claim. Natural key as a case's.
+
+    It counts only with the edge's signature. `dept_code` is a department that has sent a record of the service, or will.
+    """
+
+    case_no: CaseNo
+    dept_code: DeptCode
+    decided_by: Annotated[
+        str, Meta(min_length=1, max_length=64, description="who decided it: a name at work")
+    ]
+    why: Annotated[str, Meta(min_length=1, max_length=1000)]
+    event_id: EventId | UnsetType = UNSET
+    service_no: ServiceNo = 1
+    received_at: Instant | None = None
+
+
+Event = CaseEvent | ReviewEvent | DecisionEvent
+"""What the worker folds."""
+
+
 class TicketReview(Struct, omit_defaults=True):
     """What a ticket's event says of its review: no text, no identity."""
 
@@ -130,6 +151,7 @@ class Reason:
     FOLD_ERROR = "fold_error"
     UNREADABLE = "unreadable"
     STEPPED_OVER = "stepped_over"
+    NOT_SIGNED = "not_signed"
 
 
 REASONS = tuple(value for name, value in vars(Reason).items() if name.isupper())

@@ -7,10 +7,15 @@ from typing import Any
 
 import msgspec
 
-from schemas.events import CaseEvent, ReviewEvent, TicketEvent
+from schemas.events import CaseEvent, DecisionEvent, ReviewEvent, TicketEvent
 from schemas.topics import Stream
 
-KINDS = {Stream.CASE: CaseEvent, Stream.REVIEW: ReviewEvent, Stream.TICKET: TicketEvent}
+KINDS = {
+    Stream.CASE: CaseEvent,
+    Stream.REVIEW: ReviewEvent,
+    Stream.DECISION: DecisionEvent,
+    Stream.TICKET: TicketEvent,
+}
 
 
 def file_name(stream: Stream) -> str:

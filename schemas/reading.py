@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from schemas.events import MOST_DEVICE_SEQ, CaseEvent, Reason, ReviewEvent
+from schemas.events import MOST_DEVICE_SEQ, CaseEvent, DecisionEvent, Event, Reason, ReviewEvent
 from schemas.normalizing import nfc
 
 MAX_BYTES = 64 * 1024
@@ -28,7 +28,7 @@ AHEAD = timedelta(days=1)
 MOST_OLD_SEQ = 2**63 - 1
 """The greatest `device_seq` of records that are older than its bound, and the greatest that the ledger can hold."""
 
-E = TypeVar("E", CaseEvent, ReviewEvent)
+E = TypeVar("E", CaseEvent, ReviewEvent, DecisionEvent)
 
 
 class Invalid(ValueError):
@@ -72,7 +72,7 @@ def parse(kind: type[E], value: bytes, ce_id: str | None = None) -> tuple[E, str
     return event, _identify(event, ce_id)
 
 
-def claimed_by(event: CaseEvent | ReviewEvent, resent_at: str | None = None) -> datetime | None:
+def claimed_by(event: Event, resent_at: str | None = None) -> datetime | None:
     """When we had it first, by what it says: the header `hcp_received_at`, else the body. Raises Invalid for a header that is
     no time.
     """
@@ -97,11 +97,11 @@ def receive(event: E, event_id: str, appended_at: datetime, received_at: datetim
     return Received(event, event_id, digest(event), _eased(at), _flags(event, late_clock))
 
 
-def digest(event: CaseEvent | ReviewEvent) -> str:
+def digest(event: Event) -> str:
     """32 hex digits over the event without `received_at` and `reviewer`: the same words give the same digest."""
     received_at, event.received_at = event.received_at, None
     try:
-        if isinstance(event, CaseEvent) or event.reviewer is None:
+        if not isinstance(event, ReviewEvent) or event.reviewer is None:
             body = _encode(event)
         else:
             reviewer, event.reviewer = event.reviewer, None
@@ -118,10 +118,10 @@ def digest(event: CaseEvent | ReviewEvent) -> str:
 
 _DIGEST = blake2b(digest_size=16)
 _encode = msgspec.json.Encoder().encode
-_DECODE = {kind: msgspec.json.Decoder(kind).decode for kind in (CaseEvent, ReviewEvent)}
+_KINDS: tuple[type[Event], ...] = (CaseEvent, ReviewEvent, DecisionEvent)
+_DECODE = {kind: msgspec.json.Decoder(kind).decode for kind in _KINDS}
 _REQUIRED = {
-    kind: frozenset(field.name for field in msgspec.structs.fields(kind) if field.required)
-    for kind in (CaseEvent, ReviewEvent)
+    kind: frozenset(field.name for field in msgspec.structs.fields(kind) if field.required) for kind in _KINDS
 }
 _INTEGERS = frozenset({"service_no", "review_no", "satisfaction", "device_seq"})
 _ADDED = ("promised_at", "failed_rules")
@@ -151,8 +151,13 @@ _TEXTS: dict[type, tuple[str, ...]] = {
         "device_id",
         "reviewer_mark",
     ),
+    DecisionEvent: ("case_no", "event_id", "dept_code", "decided_by", "why"),
 }
-_WORDS: dict[type, tuple[str, ...]] = {CaseEvent: ("item_name",), ReviewEvent: ("comment",)}
+_WORDS: dict[type, tuple[str, ...]] = {
+    CaseEvent: ("item_name",),
+    ReviewEvent: ("comment",),
+    DecisionEvent: ("decided_by", "why"),
+}
 """The texts that people read; all others are codes, which seldom hold a space or more than ASCII."""
 _CODES: dict[type, Callable[[Any], str]] = {
     CaseEvent: lambda e: (
@@ -162,11 +167,13 @@ _CODES: dict[type, Callable[[Any], str]] = {
         f"{e.case_no}{e.event_id}{e.hall_code}{e.window_code}{e.staff_id}{e.dept_code}{e.item_code}{e.device_id}"
         f"{e.reviewer_mark}"
     ),
+    DecisionEvent: lambda e: f"{e.case_no}{e.event_id}{e.dept_code}",
 }
 """All texts of an event but its words, in one: looked at once."""
 _NEVER_EMPTY: dict[type, frozenset[str]] = {
     CaseEvent: frozenset({"case_no", "event_id", "item_code", "dept_code"}),
     ReviewEvent: frozenset({"case_no", "event_id", "item_code"}),
+    DecisionEvent: frozenset({"case_no", "event_id", "dept_code", "decided_by", "why"}),
 }
 _BACKSLASH, _DELETE = 0x5C, 0x7F
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -256,7 +263,7 @@ def explain(error: msgspec.ValidationError) -> Invalid:
     return Invalid(Reason.WRONG_TYPE, f"{field}: {words.split(', got')[0].lower()}")
 
 
-def _clean(event: CaseEvent | ReviewEvent, raw: bytes) -> None:
+def _clean(event: Event, raw: bytes) -> None:
     """Text as it is stored: NFC, trimmed, no control characters but line feeds."""
     kind = type(event)
     plain = (
@@ -286,7 +293,7 @@ def clean_text(text: str) -> str:
     return nfc(text).strip()
 
 
-def _identify(event: CaseEvent | ReviewEvent, ce_id: str | None) -> str:
+def _identify(event: Event, ce_id: str | None) -> str:
     """The event's id, from its body or from the header `ce_id`; both must agree."""
     own = event.event_id
     if own is msgspec.UNSET:
@@ -301,17 +308,17 @@ def _identify(event: CaseEvent | ReviewEvent, ce_id: str | None) -> str:
     return own
 
 
-def _check_times(event: CaseEvent | ReviewEvent, received_at: datetime) -> None:
+def _check_times(event: Event, received_at: datetime) -> None:
     """Raises Invalid. What is left has an offset that the ledger can hold."""
     if received_at < EARLIEST:
         raise Invalid(Reason.TIME_OUT_OF_RANGE, "received_at lies before the year 2000")
     latest = received_at + AHEAD
     if isinstance(event, ReviewEvent):
         event.submitted_at = _possible(event.submitted_at, latest, "submitted_at")
-        return
-    event.served_at = _possible(event.served_at, latest, "served_at")
-    if event.accepted_at is not None:
-        event.accepted_at = _possible(event.accepted_at, latest, "accepted_at")
+    elif isinstance(event, CaseEvent):
+        event.served_at = _possible(event.served_at, latest, "served_at")
+        if event.accepted_at is not None:
+            event.accepted_at = _possible(event.accepted_at, latest, "accepted_at")
 
 
 def _possible(at: datetime, latest: datetime, name: str) -> datetime:
@@ -327,7 +334,7 @@ def _eased(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-def _flags(event: CaseEvent | ReviewEvent, late_clock: bool) -> tuple[str, ...]:
+def _flags(event: Event, late_clock: bool) -> tuple[str, ...]:
     """What is odd about it, in the order of the names."""
     late = (IN_FUTURE,) if late_clock else ()
     if isinstance(event, ReviewEvent) and event.device_seq is not None and event.device_seq > MOST_DEVICE_SEQ:

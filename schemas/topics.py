@@ -1,4 +1,4 @@
-"""The four topics of the log (`design.md`, 4), by what they carry."""
+"""The five topics of the log (`design.md`, 4), by what they carry."""
 
 from enum import StrEnum
 
@@ -8,9 +8,10 @@ class Stream(StrEnum):
 
     CASE = "case.v1"
     REVIEW = "review.v1"
+    DECISION = "decision.v1"
     TICKET = "ticket.v1"
     DEAD_LETTER = "dead-letter.v1"
 
 
-INPUTS = (Stream.CASE, Stream.REVIEW)
+INPUTS = (Stream.CASE, Stream.REVIEW, Stream.DECISION)
 """What the worker folds."""

@@ -28,6 +28,8 @@ from tests.wait import wait_for
 RUN_WORKER = (
     "from pipeline.settings import load; from pipeline.worker.app import run; raise SystemExit(run(load()))"
 )
+HALVES = (Stream.CASE, Stream.REVIEW)
+"""The topics of an ordinary pair."""
 DEPT = "116103260000000101"
 
 
@@ -47,6 +49,12 @@ def case(case_no: str, **fields: Any) -> dict[str, Any]:
         "handling_mode": "offline",
         "served_at": now(minutes=5),
     } | fields
+
+
+def decision(case_no: str, dept_code: str = DEPT, **fields: Any) -> dict[str, Any]:
+    """What a person decided."""
+    said = {"decided_by": "li", "why": "it served the citizen"}
+    return {"event_id": str(uuid7()), "case_no": case_no, "dept_code": dept_code, **said} | fields
 
 
 def review(case_no: str | None, satisfaction: int = 5, **fields: Any) -> dict[str, Any]:
@@ -80,6 +88,13 @@ def signature(edge: Edge, topic: str, value: bytes, sender: str = "/test") -> li
     return [edge.sign(topic, said.event_id, said.received_at, sender, value)]
 
 
+def stream_of(event: Mapping[str, Any]) -> Stream:
+    """Where an event belongs."""
+    if "satisfaction" in event:
+        return Stream.REVIEW
+    return Stream.DECISION if "decided_by" in event else Stream.CASE
+
+
 class System:
     """A ledger, its topics, and what a test does with them."""
 
@@ -104,7 +119,7 @@ class System:
         What says when it was received is signed as our own producers' events are, unless it is not to be.
         """
         for event in events:
-            stream = Stream.REVIEW if "satisfaction" in event else Stream.CASE
+            stream = stream_of(event)
             key, value = str(event.get("case_no") or event["event_id"]), json.dumps(event).encode()
             headers = signature(self.edge, self.settings.kafka.topic(stream), value) if signed else ()
             self.send_raw(stream, value, key.encode(), dict(headers), producer=producer)

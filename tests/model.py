@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import passed
-from schemas.events import CaseEvent
+from schemas.events import CaseEvent, ReviewEvent
 
 DAY = timedelta(hours=24)
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -30,7 +30,9 @@ class Model:
     def read(self, arrival: Arrival) -> None:
         """Take one arrival in."""
         event = arrival.entry.event
-        natural = "case" if isinstance(event, CaseEvent) else event.review_no
+        natural: object = "case" if isinstance(event, CaseEvent) else "decision"
+        if isinstance(event, ReviewEvent):
+            natural = event.review_no
         self.copies[(*astuple(arrival.key), natural, arrival.entry.event_id, arrival.entry.digest)].append(
             arrival
         )
@@ -65,17 +67,32 @@ class Model:
         return (self.received(identity), identity[4], identity[5])
 
     def owned(self, service: SERVICE) -> list[tuple[Any, ...]]:
-        """The versions of the department that was first with this service, or of its sender."""
+        """The versions of the department that was first with this service, or of its sender; those of the department for
+        which a person decided last, if there are any.
+        """
         cases = self.under(service, "case")
         if not cases:
             return []
+        if self.decided(service):
+            return self.decided(service)
         first = min(cases, key=self.order)
         dept, sender = self.event(first).dept_code, self.sender(first)
         return [i for i in cases if self.event(i).dept_code == dept or self.sender(i) == sender != ""]
 
+    def decided(self, service: SERVICE) -> list[tuple[Any, ...]]:
+        """The versions of the department for which a person decided last."""
+        last = max(self.under(service, "decision"), key=self.order, default=None)
+        chosen = self.event(last).dept_code if last else None
+        return [i for i in self.under(service, "case") if self.event(i).dept_code == chosen]
+
+    def owner_sender(self, service: SERVICE) -> str:
+        """Who sent the version by which the service has its owner."""
+        first = min(self.decided(service) or self.under(service, "case"), key=self.order, default=None)
+        return self.sender(first) if first else ""
+
     def disputed(self, service: SERVICE) -> bool:
-        """Others say something of this service, too."""
-        return len(self.owned(service)) < len(self.under(service, "case"))
+        """Others say something of this service, too, and no person has decided."""
+        return not self.decided(service) and len(self.owned(service)) < len(self.under(service, "case"))
 
     def current(self, service: SERVICE) -> Any:
         """The case whose content holds: the greatest of the owner's."""
@@ -86,9 +103,7 @@ class Model:
 
         Of a call to 12345 the county's desk is the system.
         """
-        cases = self.under(identity[:3], "case")
-        owner = self.sender(min(cases, key=self.order)) if cases else ""
-        sender = self.sender(identity)
+        owner, sender = self.owner_sender(identity[:3]), self.sender(identity)
         by_system = sender.startswith("/system/") and self.event(identity).channel != "hotline"
         return by_system and sender != owner
 
@@ -121,9 +136,11 @@ class Model:
         """How many records met which fate, over all topics."""
         fates: Counter[str] = Counter()
         for service in self.services():
-            for natural in ("case", 1, 2):
+            for natural in ("case", "decision", 1, 2):
                 distinct = self.under(service, natural)
-                real = [i for i in distinct if natural != "case" and self.event(i).channel != "default"]
+                real = [
+                    i for i in distinct if isinstance(natural, int) and self.event(i).channel != "default"
+                ]
                 conflicts = max(0, len(real) - 1) if service[0] else 0
                 fates["conflict"] += conflicts
                 fates["stored"] += len(distinct) - conflicts
@@ -134,7 +151,7 @@ class Model:
         """Each distinct bad review → the department it goes to, and when it was opened."""
         tickets = {}
         for identity in self.copies:
-            if identity[3] != "case" and self.event(identity).satisfaction <= 2:
+            if identity[3] in (1, 2) and self.event(identity).satisfaction <= 2:
                 case = self.current(identity[:3]) if identity[0] else None
                 dept = self.event(case).dept_code if case else self.event(identity).dept_code or "610326"
                 tickets[identity] = (dept, self.received(identity))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from pipeline.rules.fold import Arrival
 from pipeline.rules.records import AnyEntry, Entry, Place, key_of
 from schemas.codes import Channel, HandlingMode, Status
-from schemas.events import CaseEvent, ReviewEvent
+from schemas.events import CaseEvent, DecisionEvent, Event, ReviewEvent
 from schemas.reading import digest
 
 T0 = datetime(2026, 11, 2, 1, tzinfo=UTC)
@@ -39,12 +39,21 @@ reviews = st.builds(
     review_no=st.integers(1, 2),
     dept_code=st.sampled_from(["", "D1"]),
 )
+decisions = st.builds(
+    DecisionEvent,
+    case_no=case_nos,
+    dept_code=st.sampled_from(["D1", "D2", "D3"]),
+    decided_by=st.just("li"),
+    why=st.just("seen"),
+    event_id=event_ids,
+    service_no=st.integers(1, 2),
+)
 
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> Arrival:
     """One arrival; drawn again, the same event comes with another time of receipt and place."""
-    event = draw(st.one_of(cases, reviews))
+    event: Event = draw(st.one_of(cases, cases, reviews, reviews, decisions))
     event_id = str(event.event_id)
     flags = ("name_missing",) if isinstance(event, CaseEvent) and event.service_no == 2 else ()
     entry: AnyEntry = Entry(
@@ -86,20 +95,27 @@ crowded_reviews = st.builds(
     review_no=st.sampled_from([1, 1, 1, 2]),
     dept_code=st.sampled_from(["", "D1"]),
 )
+crowded_decisions = st.builds(
+    DecisionEvent,
+    case_no=st.just("A"),
+    dept_code=st.sampled_from(["D1", "D2", "D3"]),
+    decided_by=st.just("li"),
+    why=st.just("seen"),
+    event_id=hostile_ids,
+)
 
 
 @st.composite
 def crowding(draw: st.DrawFn) -> list[Arrival]:
     """Many records under few keys, with copies received earlier or later, of which some come after everything else."""
-    events = draw(
-        st.lists(st.one_of(crowded_reviews, crowded_reviews, crowded_cases), min_size=8, max_size=18)
-    )
+    kinds = st.one_of(crowded_reviews, crowded_reviews, crowded_cases, crowded_cases, crowded_decisions)
+    events: list[Event] = draw(st.lists(kinds, min_size=8, max_size=18))
     copies = draw(st.lists(st.sampled_from(events), max_size=12))
     order = [*draw(st.permutations([*events, *copies[:6]])), *copies[6:]]
     return numbered([_arrive(draw, event) for event in order])
 
 
-def _arrive(draw: st.DrawFn, event: CaseEvent | ReviewEvent) -> Arrival:
+def _arrive(draw: st.DrawFn, event: Event) -> Arrival:
     event_id = str(event.event_id)
     odd = isinstance(event, CaseEvent) and not event.item_name
     flags = ("name_missing",) if odd else ()

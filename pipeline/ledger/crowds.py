@@ -19,7 +19,7 @@ from pipeline.rules.ownership import Version, owner_of
 from pipeline.rules.policy import Policy
 from pipeline.rules.ranking import changes_sort
 from pipeline.rules.records import Dossier, Key
-from schemas.events import CaseEvent
+from schemas.events import CaseEvent, DecisionEvent, ReviewEvent
 
 
 class Standing(NamedTuple):
@@ -124,7 +124,7 @@ def hold(
     """
     mine = [one for one in arrivals if one.key in crowded]
     case_arrivals = [one for one in mine if isinstance(one.entry.event, CaseEvent)]
-    review_arrivals = [one for one in mine if not isinstance(one.entry.event, CaseEvent)]
+    review_arrivals = [one for one in mine if isinstance(one.entry.event, ReviewEvent)]
     cases = {identities.of_version(one.key, one.entry) for one in case_arrivals}
     reviews = {identities.of_review(one.key, one.entry) for one in review_arrivals}
     leasts = set()
@@ -137,12 +137,15 @@ def hold(
     for version in identities.versions(cursor, cases | leasts):
         held[Key(version.event.case_no, version.event.service_no)].cases.append(version)
     _hold_followers(cursor, review_arrivals, crowded, held)
+    decided = _decided(mine, crowded, held)
     arrived: dict[Key, list[Version]] = {
-        key: [] for key in crowded if held[key].cases and not (trust_counts and _is_owners(held[key]))
+        key: []
+        for key in crowded
+        if held[key].cases and (key in decided or not (trust_counts and _is_owners(held[key])))
     }
     for one in case_arrivals:
         arrived.setdefault(one.key, []).append(one.entry)
-    _hold_versions(cursor, arrived, cases, held)
+    _hold_versions(cursor, arrived, decided, cases, held)
     for key, total in crowded.items():
         known = replace(total, disputed=False) if key in arrived else total
         held[key].unseen = unseen(held[key], known, policy)
@@ -172,6 +175,20 @@ def _hold_followers(
             held[key].reviews.append(review)
 
 
+def _decided(
+    arrivals: Iterable[Arrival], crowded: Iterable[Key], held: Mapping[Key, Dossier]
+) -> dict[Key, set[str]]:
+    """The departments that persons decided for, service by service: a copy may make any of them the last."""
+    decided: dict[Key, set[str]] = defaultdict(set)
+    for one in arrivals:
+        if isinstance(one.entry.event, DecisionEvent):
+            decided[one.key].add(one.entry.event.dept_code)
+    for key in crowded:
+        if held[key].decisions:
+            decided[key].update(one.event.dept_code for one in held[key].decisions)
+    return decided
+
+
 def _is_owners(dossier: Dossier) -> bool:
     """Whether the current version is the owner's. Not so only where an older release left another one."""
     return owner_of(dossier.cases).owns(dossier.cases[0])
@@ -180,10 +197,11 @@ def _is_owners(dossier: Dossier) -> bool:
 def _hold_versions(
     cursor: Cursor,
     arrived: Mapping[Key, list[Version]],
+    decided: Mapping[Key, Collection[str]],
     arriving: set[identities.VersionIdentity],
     held: Mapping[Key, Dossier],
 ) -> None:
-    """The greatest versions of whoever owns the service after these arrivals, and versions of others, if there are any.
+    """The greatest versions of whoever may own the service after these arrivals, and versions of others, if there are any.
 
     An earlier copy makes a version lesser, or signed by another sender: of n copies at most n fall out, so n more are held.
     """
@@ -191,9 +209,12 @@ def _hold_versions(
     for key, versions in arrived.items():
         owner = owner_of([*held[key].cases, *versions])
         here = {identities.of_version(key, entry) for entry in held[key].cases}
-        wanted.append((key.case_no, key.service_no, *owner, 1 + len(here & arriving)))
+        n = 1 + len(here & arriving)
+        wanted.append((key.case_no, key.service_no, owner.dept_code, owner.sender, n))
+        wanted += [(key.case_no, key.service_no, dept_code, "", n) for dept_code in decided.get(key, ())]
         known |= here
     for version in identities.contenders(cursor, wanted) if wanted else ():
         key = Key(version.event.case_no, version.event.service_no)
-        if identities.of_version(key, version) not in known:
+        if (who := identities.of_version(key, version)) not in known:
+            known.add(who)
             held[key].cases.append(version)

@@ -32,7 +32,7 @@ from pipeline.rules.records import Entry, Place, key_of
 from pipeline.sealing import CannotOpen, Sealer
 from schemas.cloudevents import SENT_DIGEST
 from schemas.codes import reason_flags
-from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
+from schemas.events import CaseEvent, DecisionEvent, Event, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, Invalid, Received, claimed_by, parse, receive
 from schemas.topics import Stream
 
@@ -47,9 +47,10 @@ _AROUND = "around"
 """Sealed about this, too: a value cannot be put in their place."""
 _SEALED = re.compile(r"s1\.[0-9A-Za-z]+\.[0-9A-Za-z_-]{22,}")
 _SHA256 = re.compile(b"[0-9a-f]{64}")
-_KIND: dict[Stream, type[CaseEvent] | type[ReviewEvent]] = {
+_KIND: dict[Stream, type[Event]] = {
     Stream.CASE: CaseEvent,
     Stream.REVIEW: ReviewEvent,
+    Stream.DECISION: DecisionEvent,
 }
 
 
@@ -116,7 +117,7 @@ def decode(
 
 
 def _read(
-    kind: type[CaseEvent] | type[ReviewEvent],
+    kind: type[Event],
     portion: Portion,
     record: Record,
     sealer: Sealer,
@@ -181,7 +182,7 @@ def _unread(portion: Portion, record: Record, found: Unreadable, sealer: Sealer)
 
 
 def _arrive(
-    kind: type[CaseEvent] | type[ReviewEvent],
+    kind: type[Event],
     portion: Portion,
     record: Record,
     value: bytes,
@@ -202,6 +203,10 @@ def _arrive(
     flags, sent_digest, published = got.flags, None, value
     if counted.flags:
         flags = _in_order(flags + counted.flags)
+    if kind is DecisionEvent and not counted.sender:
+        raise Invalid(
+            Reason.NOT_SIGNED, "a decision needs the signature of a component of ours: hcp case decide"
+        )
     if kind is ReviewEvent:
         if got.event.device_seq is not None:
             sent_digest = _sent_digest(record, value)
@@ -210,7 +215,7 @@ def _arrive(
         if got.event.reason_codes:
             odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
             flags = _in_order(flags + odd) if odd else flags
-    elif wrong := failed(got.event):
+    elif kind is CaseEvent and (wrong := failed(got.event)):
         flags = _in_order(flags + wrong)
     place = Place(portion.topic, portion.partition, record.offset)
     entry = Entry(got.event, event_id, got.digest, got.received_at, place, flags, sent_digest, counted.sender)

@@ -1,4 +1,4 @@
-"""Rows of the ledger as entries: what was folded into `service`, `case_version` and `review` comes back whole."""
+"""Rows of the ledger as entries: what was folded into `service`, `case_version`, `review` and `decision` comes back whole."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.rules.records import Entry, Place
 from schemas.codes import Channel, HandlingMode, Status
-from schemas.events import CaseEvent, ReviewEvent
+from schemas.events import CaseEvent, DecisionEvent, ReviewEvent
 
 Row = tuple[Any, ...]
 _PLACE = 'topic, partition, "offset", flags'
@@ -21,6 +21,8 @@ REVIEW = f"""case_no, service_no, event_id, digest, received_at, {_PLACE},
     hall_code, window_code, staff_id, dept_code, item_code, device_id, device_seq, device_prev,
     real_name, reviewer, reviewer_mark, sent_digest, sender"""
 """Columns of `review` for `review`."""
+DECISION = f"case_no, service_no, event_id, digest, received_at, {_PLACE}, dept_code, decided_by, why, sender"
+"""Columns of `decision` for `decision`."""
 _decode_case = msgspec.json.Decoder(CaseEvent).decode
 
 
@@ -62,6 +64,17 @@ def review(row: Row) -> Entry[ReviewEvent]:
     )  # fmt: skip
     place = Place(topic, partition, offset)
     return Entry(event, event_id, hex_digits(digest), received_at, place, tuple(flags), sent_digest, sender)
+
+
+def decision(row: Row) -> Entry[DecisionEvent]:
+    """What a person decided."""
+    (
+        case_no, service_no, event_id, digest, received_at, topic, partition, offset, flags,
+        dept_code, decided_by, why, sender,
+    ) = row  # fmt: skip
+    event = DecisionEvent(case_no, dept_code, decided_by, why, event_id, service_no)
+    place = Place(topic, partition, offset)
+    return Entry(event, event_id, hex_digits(digest), received_at, place, tuple(flags), None, sender)
 
 
 def hex_digits(digest: Any) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.ledger import crowds, identities
-from pipeline.ledger.entries import CASE, REVIEW, VERSION, Row, case, review, version
+from pipeline.ledger.entries import CASE, DECISION, REVIEW, VERSION, Row, case, decision, review, version
 from pipeline.rules import crowd
 from pipeline.rules.fold import Arrival
 from pipeline.rules.policy import Policy
@@ -14,6 +14,8 @@ from pipeline.rules.records import Dossier, Key, Ownership
 _SERVICES = f"""
     select {CASE}, placeholder, versions, reviews, received_at, disputed, crowd
     from service where case_no = any(%s) order by case_no, service_no for update"""
+_ANY_DECISION = "select exists (select from decision)"
+_DECISIONS = f"select {DECISION} from decision where case_no = any(%s)"
 _CASE_COLUMNS = 22
 _PLACEHOLDER, _VERSIONS_KEPT, _REVIEWS_KEPT, _RECEIVED_AT, _DISPUTED, _CROWD = range(22, 28)
 """Places of these columns in such a row."""
@@ -43,7 +45,8 @@ def hold(
     if case_nos:
         cursor.execute(_SERVICES, [case_nos])
         rows = [row for row in cursor.fetchall() if Key(row[0], row[1]) in wanted]
-        _hold_services(cursor, rows, arrivals, policy, held, trust_counts=trust_counts)
+        decisions = _decisions(cursor, case_nos)  # after the lock: what another worker has decided is seen
+        _hold_services(cursor, rows, decisions, arrivals, policy, held, trust_counts=trust_counts)
     if any(not key.case_no for key in wanted):
         alone = {identities.of_review(one.key, one.entry) for one in arrivals if not one.key.case_no}
         for entry in identities.reviews(cursor, alone):
@@ -55,6 +58,7 @@ def hold(
 def _hold_services(
     cursor: Cursor,
     rows: list[Row],
+    decisions: list[Row],
     arrivals: Iterable[Arrival],
     policy: Policy,
     held: dict[Key, Dossier],
@@ -66,6 +70,9 @@ def _hold_services(
         dossier = held[key] = Dossier(key, [] if row[_PLACEHOLDER] else [case(row[:_CASE_COLUMNS])])
         if row[_VERSIONS_KEPT] > 1:
             dossier.held = Ownership(dossier.cases[0], row[_RECEIVED_AT], row[_DISPUTED])
+    for row in decisions:
+        if (key := Key(row[0], row[1])) in held:
+            held[key].decisions.append(decision(row))
     standing = [
         crowds.Standing(Key(*row[:2]), *row[_VERSIONS_KEPT:])
         for row in rows
@@ -79,6 +86,15 @@ def _hold_services(
         held[Key(row[0], row[1])].reviews.append(review(row))
     if crowded:
         crowds.hold(cursor, crowded, arrivals, policy, held, trust_counts=trust_counts)
+
+
+def _decisions(cursor: Cursor, case_nos: list[str]) -> list[Row]:
+    """In most counties there is none: thousands of numbers are not sent again for nothing."""
+    cursor.execute(_ANY_DECISION)
+    if cursor.fetchone() == (False,):
+        return []
+    cursor.execute(_DECISIONS, [case_nos])
+    return cursor.fetchall()
 
 
 def _may_be_crowded(row: Row) -> bool:

@@ -53,6 +53,7 @@ _DEPT = "(v.event ->> 'dept_code')"
 _SIGNED = f"{_OF} and v.sender = k.sender"
 _NEXT_DEPT = f"select {_DEPT} from case_version v where {_SIGNED} and {_DEPT} > k.at order by {_DEPT} limit 1"
 _GREATEST = "order by v.received_at desc, v.event_id using ~>~, v.digest desc limit k.n"
+_FIRST = "order by v.received_at, v.event_id using ~<~, v.digest limit 1"
 _CONTENDERS = f"""
     with recursive k as (
         select * from unnest(%s::text[], %s::int[], %s::text[], %s::text[], %s::int[])
@@ -67,6 +68,8 @@ _CONTENDERS = f"""
         where k.at is not null)
     select v.* from senders k cross join lateral (
         select {VERSION} from case_version v where {_OF} and v.sender = k.at and {_DEPT} = k.dept_code {_GREATEST}) v
+    union all select v.* from senders k cross join lateral (
+        select {VERSION} from case_version v where {_OF} and v.sender = k.at and {_DEPT} = k.dept_code {_FIRST}) v
     union all select v.* from departments k cross join lateral (
         select {VERSION} from case_version v where {_SIGNED} and {_DEPT} = k.at {_GREATEST}) v
     union all select v.* from senders k cross join lateral (
@@ -121,7 +124,7 @@ def versions(cursor: Cursor, wanted: AbstractSet[VersionIdentity]) -> list[Entry
 def contenders(cursor: Cursor, wanted: Iterable[tuple[str, int, str, str, int]]) -> list[Entry[CaseEvent]]:
     """Of each service (`case_no`, `service_no`; its owner's department and sender; n), without the current version:
 
-    at least the n greatest versions of the owner, and n of others, as far as there are so many.
+    at least the n greatest versions of the owner, the first of its department, and n of others, as far as there are so many.
     """
     cursor.execute(_UNSORTED)
     found = _versions(cursor, _CONTENDERS, _columns(wanted))

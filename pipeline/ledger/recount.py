@@ -19,14 +19,22 @@ def hint(review: str) -> str:
 
 _LEVEL = "case when defaulted then 'default_' else 'level_' end || satisfaction"
 
-SETTLED = f"""
+DECIDED = """
+decided as (
+    select distinct on (case_no, service_no) case_no, service_no, dept_code as decided_for from decision
+    order by case_no, service_no, received_at desc, event_id collate "C" desc, digest desc)"""
+"""What persons decided last."""
+
+SETTLED = f"""{DECIDED},
 owners as (
     select distinct on (case_no, service_no) case_no, service_no, sender as owner_sender
     from (
-        select case_no, service_no, version_received_at as received_at, event_id, digest, sender
+        select case_no, service_no, version_received_at as received_at, event_id, digest, sender, dept_code
         from service where not placeholder
-        union all select case_no, service_no, received_at, event_id, digest, sender from case_version) v
-    order by case_no, service_no, received_at, event_id collate "C", digest),
+        union all select case_no, service_no, received_at, event_id, digest, sender, event ->> 'dept_code'
+        from case_version) v
+    left join decided using (case_no, service_no)
+    order by case_no, service_no, decided_for is not distinct from dept_code desc, received_at, event_id collate "C", digest),
 ranked as (
     select r.*, channel = 'default' as defaulted,
         case_no = '' or 1 = row_number() over (
@@ -50,22 +58,24 @@ settled as (
 """
 """`ranked`: every review, `counts` if it should be effective; `settled`: every service, and what should stand in it."""
 
-OWNED = """
+OWNED = f"""{DECIDED},
 versions as (
     select case_no, service_no, event_id, digest, version_received_at as received_at, sender, dept_code, true as current
     from service where versions > 1 and not placeholder
     union all
     select case_no, service_no, event_id, digest, received_at, sender, event ->> 'dept_code', false from case_version),
 first as (
-    select distinct on (case_no, service_no) case_no, service_no, dept_code as owner, sender as owner_sender
-    from versions order by case_no, service_no, received_at, event_id collate "C", digest),
+    select distinct on (case_no, service_no) case_no, service_no, dept_code as owner, sender as owner_sender,
+        decided_for is not distinct from dept_code as is_decided
+    from versions left join decided using (case_no, service_no)
+    order by case_no, service_no, decided_for is not distinct from dept_code desc, received_at, event_id collate "C", digest),
 owned as (
-    select *, dept_code = owner or (sender <> '' and sender = owner_sender) as is_owners
+    select *, dept_code = owner or (not is_decided and sender <> '' and sender = owner_sender) as is_owners
     from versions join first using (case_no, service_no)),
 content as (
     select *, current is distinct from (is_owners and 1 = row_number() over (
             partition by case_no, service_no, is_owners order by received_at desc, event_id collate "C" desc, digest desc))
-        as is_wrong, not bool_and(is_owners) over (partition by case_no, service_no) as true_disputed
+        as is_wrong, not is_decided and not bool_and(is_owners) over (partition by case_no, service_no) as true_disputed
     from owned)"""
 """`content`: the versions of services with several, `is_wrong` if one holds that should not, or the other way round."""
 

@@ -72,7 +72,9 @@ service = Table(
     ledger,
     Column("case_no", Text, primary_key=True),
     Column("service_no", SmallInteger, primary_key=True),
-    Column("placeholder", Boolean, nullable=False, comment="a review is here, its case is not yet"),
+    Column(
+        "placeholder", Boolean, nullable=False, comment="a review or a decision is here, its case is not yet"
+    ),
     Column("event_id", Text, comment="of the version whose content holds"),
     Column("digest", Uuid),
     Column("status", Text),
@@ -149,6 +151,23 @@ Index(
         "event_id": "text_pattern_ops"
     },  # by code points, as Python compares, whatever the collation
     postgresql_where=text("received_at > '-infinity'"),
+)
+
+decision = Table(
+    "decision",
+    ledger,
+    Column("case_no", Text, primary_key=True),
+    Column("service_no", SmallInteger, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("digest", Uuid, primary_key=True),
+    time_column("received_at"),
+    *place(),
+    _flags(),
+    Column("dept_code", Text, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    _sender(),
+    comment="whose a service is, as persons decided it: the last one holds (pipeline.rules.ownership)",
 )
 
 review = Table(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
-from pipeline.ledger.case_versions import Said, owner_of, said_of
+from pipeline.ledger.case_versions import Decided, Said, decided_of, owner_of, said_of
 from pipeline.ledger.office_tables import ticket_step
 from pipeline.ledger.tables import review, service, ticket
 from pipeline.ledger.ticket_state import dept_code, state, tickets
@@ -37,7 +37,8 @@ class Choice(NamedTuple):
 
 class Whole(NamedTuple):
     """A ticket with its review and service (one row), its steps, and the other reviews of the same service: the first of
-    `others_count`, for one number may stand for everybody. `said`: who says what of a disputed service. `went_on`: the
+    `others_count`, for one number may stand for everybody. `said`: who says what of a service that is
+    disputed, or was decided; `decided`: what persons decided, the last on top. `went_on`: the
     service has become another department's since people began to work on the ticket, which stays. `owner`: who is signed
     as the sender of the service's owner, behind whose reviews those of other systems rank; "" if nobody is.
     """
@@ -47,6 +48,7 @@ class Whole(NamedTuple):
     others: Sequence[Row[Any]]
     others_count: int
     said: Sequence[Said]
+    decided: Sequence[Decided]
     went_on: bool
     owner: str
 
@@ -123,10 +125,11 @@ def one(connection: Connection, ticket_id: UUID) -> Whole | None:
     count = len(others)
     if count == OTHERS:
         count = connection.scalar(select(func.count()).select_from(_others(ticket_id).subquery())) or count
-    said = said_of(connection, found.case_no, found.service_no) if found.disputed else []
+    decided = decided_of(connection, found.case_no, found.service_no) if found.case_no else []
+    said = said_of(connection, found.case_no, found.service_no) if found.disputed or decided else []
     went_on = bool(steps) and steps[0].dept_code != found.case_dept_code
     owner = owner_of(connection, found.case_no, found.service_no)
-    return Whole(found, steps, others, count, said, went_on, owner.sender if owner else "")
+    return Whole(found, steps, others, count, said, decided, went_on, owner.sender if owner else "")
 
 
 def _others(ticket_id: UUID) -> Select[Any]:

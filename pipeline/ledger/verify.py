@@ -95,6 +95,17 @@ CHECKS = (
             (select count(*) as kept from review) k where counted <> kept""",
     ),
     Check(
+        "decisions stored are not as many as counted",
+        """select counted, kept from
+            (select coalesce(sum(stored), 0) as counted from stream_position where topic = :decision_topic) c,
+            (select count(*) as kept from decision) k where counted <> kept""",
+    ),
+    Check(
+        "a decision without its service's row",
+        f"""select {_KEY}, count(*) from decision d where not exists
+        (select from service s where s.case_no = d.case_no and s.service_no = d.service_no) group by case_no, service_no""",
+    ),
+    Check(
         "conflicts are not as many as counted",
         """select counted, kept from
             (select coalesce(sum(conflict), 0) as counted from stream_position) c,
@@ -201,6 +212,7 @@ def _parameters(settings: Settings) -> dict[str, Any]:
     return recount.parameters(settings) | {
         "case_topic": settings.kafka.topic(Stream.CASE),
         "review_topic": settings.kafka.topic(Stream.REVIEW),
+        "decision_topic": settings.kafka.topic(Stream.DECISION),
         "outbox_seconds": OUTBOX_SECONDS,
     }
 

@@ -21,7 +21,7 @@ from pipeline.rules.fold import Change, Changes, review_id, review_state, versio
 from pipeline.rules.measures import MEASURES, Tally
 from pipeline.rules.records import Entry, Key
 from pipeline.rules.tickets import Ticket
-from schemas.events import CaseEvent, ReviewEvent
+from schemas.events import CaseEvent, DecisionEvent, ReviewEvent
 
 _SERVICE_KEY = ("case_no", "service_no")
 _REVIEW_KEY = (*_SERVICE_KEY, "review_no", "event_id", "digest")
@@ -40,6 +40,7 @@ def write(cursor: Cursor, changes: Changes, stripe: int) -> None:
     """
     _services(cursor, changes.dossiers)
     _versions(cursor, changes.dossiers)
+    _decisions(cursor, changes.dossiers)
     _reviews(cursor, changes.dossiers)
     write_tickets(cursor, changes.dossiers)
     _reroutes(cursor, [change.dossier.key for change in changes.dossiers if change.reroutes])
@@ -87,7 +88,7 @@ def _version_key(entry: Entry[CaseEvent]) -> Row:
     return entry.event.case_no, entry.event.service_no, entry.event_id, entry.digest
 
 
-def _version_update(entry: Entry[CaseEvent]) -> dict[str, Any]:
+def _version_update(entry: Entry[CaseEvent] | Entry[DecisionEvent]) -> dict[str, Any]:
     """What a copy can change; it says the same."""
     event = entry.event
     return {
@@ -100,6 +101,25 @@ def _version_update(entry: Entry[CaseEvent]) -> dict[str, Any]:
         "flags": entry.flags,
         "sender": entry.sender,
     }
+
+
+def _decisions(cursor: Cursor, dossiers: Iterable[Change]) -> None:
+    new, later = [], []
+    for change in dossiers:
+        for entry in change.dossier.decisions:
+            known = change.decided.get(version_id(entry))
+            if known is None:
+                new.append(_decision(entry))
+            elif known != version_state(entry):
+                later.append(_version_update(entry))
+    insert(cursor, tables.decision, new)
+    update(cursor, tables.decision, _VERSION_KEY, later)
+
+
+def _decision(entry: Entry[DecisionEvent]) -> dict[str, Any]:
+    event = entry.event
+    words = {"dept_code": event.dept_code, "decided_by": event.decided_by, "why": event.why}
+    return _version_update(entry) | words
 
 
 def _reviews(cursor: Cursor, dossiers: Iterable[Change]) -> None:

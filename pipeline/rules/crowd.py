@@ -29,7 +29,7 @@ class Crowd(Struct, frozen=True):
     """What the ledger keeps of a crowded service, besides the columns that every service has.
 
     `leading`: `review_no`, `event_id`, digest of each review that counts, or would with another owner
-    (`pipeline.rules.ranking`). `least`: `event_id`, digest of the version by which it has its owner. Then how many of all
+    (`pipeline.rules.ranking`). `least`: `event_id`, digest of the version that was received first. Then how many of all
     its reviews were received in time, how many are conflicts, and how many of its versions pass inspection.
     """
 

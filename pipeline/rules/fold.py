@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from msgspec import Struct
@@ -18,9 +19,13 @@ from schemas.events import CaseEvent, ReviewEvent
 ReviewId = tuple[int, str, str]
 """`review_no`, `event_id`, digest: which review under one service."""
 VersionId = tuple[str, str]
-"""`event_id`, digest: which case record under one service."""
+"""`event_id`, digest: which case record, or which decision, under one service."""
 FateCounts = dict[tuple[str, int], dict[Fate, int]]
 """(topic, partition) → how many records met which fate."""
+
+
+_ORDER = attrgetter("case_no", "service_no", "event_id")
+"""Of keys: faster than to compare them."""
 
 
 class Arrival(Struct, frozen=True, gc=False):
@@ -40,7 +45,7 @@ class ReviewState(Struct, frozen=True, gc=False):
 
 
 class VersionState(Struct, frozen=True, gc=False):
-    """What later records can still change about a stored version besides the current one."""
+    """What later records can still change about a stored version besides the current one, or about a decision."""
 
     received_at: datetime
     place: Place
@@ -50,8 +55,8 @@ class VersionState(Struct, frozen=True, gc=False):
 class Change(Struct):
     """One touched dossier. `new`: the ledger has nothing of it yet.
 
-    As the ledger has them: `was` (settled), `stored` (reviews), `versions` (those besides the current one), `opened`
-    (tickets). As they must be: `settled`, `tickets`, `crowd` (None unless the service is crowded). `reroutes`: tickets of
+    As the ledger has them: `was` (settled), `stored` (reviews), `versions` (those besides the current one),
+    `decided` (decisions), `opened` (tickets). As they must be: `settled`, `tickets`, `crowd` (None unless the service is crowded). `reroutes`: tickets of
     reviews that the dossier does not hold belong to another department now.
     """
 
@@ -60,6 +65,7 @@ class Change(Struct):
     was: Settled | None = None
     stored: dict[ReviewId, ReviewState] = {}
     versions: dict[VersionId, VersionState] = {}
+    decided: dict[VersionId, VersionState] = {}
     opened: dict[UUID, Ticket] = {}
     settled: Settled = None  # type: ignore[assignment]  # set when the last event of the batch is in
     tickets: dict[UUID, Ticket] = {}
@@ -91,14 +97,10 @@ def apply(
         change = touched.get(key)
         if change is None:
             change = touched[key] = _begin(key, held.get(key), differences, policy)
-        dossier = change.dossier
-        fate = (
-            dossier.admit_case(entry) if isinstance(entry.event, CaseEvent) else dossier.admit_review(entry)
-        )
-        count(fates, entry.place, fate)
+        count(fates, entry.place, _admit(change.dossier, entry))
     for change in touched.values():
         _finish(change, differences, policy)
-    ordered = [touched[key] for key in sorted(touched)]
+    ordered = [touched[key] for key in sorted(touched, key=_ORDER)]
     return Changes(ordered, changed(differences), fates)
 
 
@@ -108,6 +110,14 @@ def count(fates: FateCounts, place: Place, fate: Fate, records: int = 1) -> None
     if counts is None:
         counts = fates[place.topic, place.partition] = dict.fromkeys(Fate, 0)
     counts[fate] += records
+
+
+def _admit(dossier: Dossier, entry: AnyEntry) -> Fate:
+    if isinstance(entry.event, ReviewEvent):
+        return dossier.admit_review(entry)
+    if isinstance(entry.event, CaseEvent):
+        return dossier.admit_case(entry)
+    return dossier.admit_decision(entry)
 
 
 def review_id(entry: Entry[ReviewEvent]) -> ReviewId:
@@ -120,12 +130,12 @@ def review_state(entry: Entry[ReviewEvent], settled: Settled) -> ReviewState:
     return ReviewState(entry.received_at, entry.place, entry.flags, settled.counts(entry))
 
 
-def version_id(entry: Entry[CaseEvent]) -> VersionId:
-    """Which case record this is under its service."""
+def version_id(entry: AnyEntry) -> VersionId:
+    """Which case record, or which decision, this is under its service."""
     return entry.event_id, entry.digest
 
 
-def version_state(entry: Entry[CaseEvent]) -> VersionState:
+def version_state(entry: AnyEntry) -> VersionState:
     """How the ledger must show this version now, if it is not the current one."""
     return VersionState(entry.received_at, entry.place, entry.flags)
 
@@ -137,13 +147,22 @@ def _begin(key: Key, dossier: Dossier | None, differences: Tally, policy: Policy
     was = settled_before(dossier, policy)
     tally(dossier, was, policy, differences, -1)
     stored = {review_id(entry): review_state(entry, was) for entry in dossier.reviews}
-    return Change(dossier, False, was, stored, _versions(dossier, was), tickets(dossier, was, policy))
+    decided = {version_id(entry): version_state(entry) for entry in dossier.decisions}
+    return Change(
+        dossier, False, was, stored, _versions(dossier, was), decided, tickets(dossier, was, policy)
+    )
 
 
 def _versions(dossier: Dossier, was: Settled) -> dict[VersionId, VersionState]:
     if len(dossier.cases) < 2:
         return {}
     return {version_id(e): version_state(e) for e in dossier.cases if e is not was.current}
+
+
+def _decided(dossier: Dossier) -> dict[VersionId, VersionState]:
+    if not dossier.decisions:
+        return {}
+    return {version_id(entry): version_state(entry) for entry in dossier.decisions}
 
 
 def _finish(change: Change, differences: Tally, policy: Policy) -> None:
@@ -170,13 +189,16 @@ def reunite(dossier: Dossier, policy: Policy) -> Changes:
     """Match a service and its reviews that were settled apart (the sweep found them). Takes over the dossier; else pure."""
     differences: Tally = {}
     unseen_cases, unseen_reviews = apart(dossier.unseen)
-    cases = Dossier(dossier.key, dossier.cases, unseen=unseen_cases, held=dossier.held)
+    cases = Dossier(
+        dossier.key, dossier.cases, decisions=dossier.decisions, unseen=unseen_cases, held=dossier.held
+    )
     reviews = Dossier(dossier.key, reviews=dossier.reviews, unseen=unseen_reviews)
     settled_cases, settled_reviews = settled_before(cases, policy), settle(reviews, policy)
     tally(cases, settled_cases, policy, differences, -1)
     tally(reviews, settled_reviews, policy, differences, -1)
     stored = {review_id(entry): review_state(entry, settled_reviews) for entry in dossier.reviews}
     opened = tickets(reviews, settled_reviews, policy)
-    change = Change(dossier, False, settled_reviews, stored, _versions(cases, settled_cases), opened)
+    versions, decided = _versions(cases, settled_cases), _decided(dossier)
+    change = Change(dossier, False, settled_reviews, stored, versions, decided, opened)
     _finish(change, differences, policy)
     return Changes([change], changed(differences), {})

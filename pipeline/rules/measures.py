@@ -47,14 +47,22 @@ Tally = dict[CounterKey, list[int]]
 def tally(dossier: Dossier, settled: Settled, policy: Policy, into: Tally, sign: int) -> None:
     """Add (`sign` 1) or take away (−1) what this dossier stands for."""
     if not dossier.key.case_no:
-        for entry in dossier.reviews:
-            counts = _counts(into, _review_key(entry, policy))
-            if entry.event.review_no == 1:
-                _count_first(counts, entry, STANDALONE, sign)
-            else:
-                counts[FOLLOW_UPS] += sign
-            _count_record(counts, entry, policy, sign)
-        return
+        _tally_alone(dossier, policy, into, sign)
+    elif settled.current is not None or dossier.reviews:  # else a decision has come before its case
+        _tally_service(dossier, settled, policy, into, sign)
+
+
+def _tally_alone(dossier: Dossier, policy: Policy, into: Tally, sign: int) -> None:
+    for entry in dossier.reviews:
+        counts = _counts(into, _review_key(entry, policy))
+        if entry.event.review_no == 1:
+            _count_first(counts, entry, STANDALONE, sign)
+        else:
+            counts[FOLLOW_UPS] += sign
+        _count_record(counts, entry, policy, sign)
+
+
+def _tally_service(dossier: Dossier, settled: Settled, policy: Policy, into: Tally, sign: int) -> None:
     counts = _counts(into, _key(settled, policy))
     if settled.current is not None:
         _count_service(counts, settled, policy, sign)

@@ -1,4 +1,4 @@
-"""What the ledger keeps under one service: the versions of its case record and its reviews.
+"""What the ledger keeps under one service: the versions of its case record, its reviews, and what persons decided of it.
 
 Structs of msgspec are made in a third of the time of data classes and named tuples, and each record needs five of them.
 """
@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 
 from schemas.codes import Channel
-from schemas.events import CaseEvent, ReviewEvent
+from schemas.events import CaseEvent, DecisionEvent, Event, ReviewEvent
 
-E = TypeVar("E", CaseEvent, ReviewEvent)
+E = TypeVar("E", CaseEvent, ReviewEvent, DecisionEvent)
 FEW = 8
 """So many entries are compared one by one; of more an index is made."""
 
@@ -137,7 +137,7 @@ def _number(entry: "AnyEntry") -> int:
 class Dossier(Struct, gc=False):
     """The records under one key: all of them, unless some are `unseen`.
 
-    `case_no` is empty for a review of a place or person without a case; of such reviews only those are here that a record
+    `decisions` are all there are. `case_no` is empty for a review of a place or person without a case; of such reviews only those are here that a record
     of the batch can change, and nothing is counted of the others. `held`: what the ledger says of the versions, if there
     are several.
     """
@@ -145,6 +145,7 @@ class Dossier(Struct, gc=False):
     key: Key
     cases: list[Entry[CaseEvent]] = []
     reviews: list[Entry[ReviewEvent]] = []
+    decisions: list[Entry[DecisionEvent]] = []
     unseen: Unseen | None = None
     held: Ownership | None = None
     many_cases: Many | None = None
@@ -207,16 +208,25 @@ class Dossier(Struct, gc=False):
         self.reviews.append(entry)
         return self._fate(entry, rival)
 
+    def admit_decision(self, entry: Entry[DecisionEvent]) -> Fate:
+        """Take in what a person decided."""
+        for known in self.decisions:
+            if known.digest == entry.digest and known.event_id == entry.event_id:
+                known.absorb(entry)
+                return Fate.DUPLICATE
+        self.decisions.append(entry)
+        return Fate.STORED
+
     def _fate(self, entry: Entry[ReviewEvent], rival: bool) -> Fate:
         contested = rival and not entry.is_default and bool(self.key.case_no)
         return Fate.CONFLICT if contested else Fate.STORED
 
 
 AnyEntry = Entry[Any]
-"""A case record or a review."""
+"""A case record, a review or a decision."""
 
 
-def key_of(event: CaseEvent | ReviewEvent, event_id: str) -> Key:
+def key_of(event: Event, event_id: str) -> Key:
     """The key of the dossier that this event belongs to."""
     if event.case_no is None:
         return Key("", event.service_no, event_id)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from pipeline.rules.ownership import owner_of, ownership
 from pipeline.rules.policy import Policy
 from pipeline.rules.ranking import effective
-from pipeline.rules.records import Dossier, Entry, Ownership
+from pipeline.rules.records import AnyEntry, Dossier, Entry, Ownership
 from pipeline.rules.window import Outcome, outcome
 from schemas.events import CaseEvent, ReviewEvent
 
@@ -40,9 +40,9 @@ class Settled(Struct, gc=False):
 
 def settle(dossier: Dossier, policy: Policy) -> Settled:
     """Settle a dossier. Also flags events that share an id (`id_reused`). Pure but for those flags."""
-    if len(dossier.cases) > 1 or len(dossier.reviews) > 1:
+    if len(dossier.cases) > 1 or len(dossier.reviews) > 1 or len(dossier.decisions) > 1:
         _flag_reused(dossier)
-    owned = ownership(dossier.cases)
+    owned = ownership(dossier.cases, dossier.decisions)
     if dossier.unseen is not None:
         owned = Ownership(
             owned.current,
@@ -81,7 +81,7 @@ def _settle_reviews(dossier: Dossier) -> tuple[Entry[ReviewEvent] | None, list[E
         return None, []
     if len(reviews) == 1:
         return reviews[0] if reviews[0].event.review_no == 1 else None, [*reviews]
-    owner = owner_of(dossier.cases).sender if dossier.cases else ""
+    owner = owner_of(dossier.cases, dossier.decisions).sender if dossier.cases else ""
     first, follow_up = (effective(reviews, number, owner) for number in (1, 2))
     return first, [entry for entry in (first, follow_up) if entry is not None]
 
@@ -112,8 +112,8 @@ def _open(current: Entry[CaseEvent] | None, first: Entry[ReviewEvent] | None) ->
 
 def _flag_reused(dossier: Dossier) -> None:
     """The same event id with another body under one natural key is another event, and says so."""
-    for entries in (dossier.cases, dossier.reviews):
-        seen: dict[tuple[str, int], Entry[CaseEvent] | Entry[ReviewEvent]] = {}
+    for entries in (dossier.cases, dossier.reviews, dossier.decisions):
+        seen: dict[tuple[str, int], AnyEntry] = {}
         for entry in entries:
             review_no = entry.event.review_no if isinstance(entry.event, ReviewEvent) else 0
             twin = seen.setdefault((entry.event_id, review_no), entry)

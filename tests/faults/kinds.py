@@ -13,9 +13,10 @@ from kafka import TopicPartition as Partition
 
 from pipeline import log
 from pipeline.worker.slot import SESSION_SECONDS
-from schemas.topics import INPUTS, Stream
+from schemas.topics import Stream
 from tests.faults.arena import Arena
 from tests.faults.disk import fill
+from tests.harness import HALVES
 from tests.liveness.odd import ODD, bomb
 from tests.liveness.servers import stopped
 from tests.wait import wait_for
@@ -219,8 +220,8 @@ def poison(arena: Arena, chance: float) -> Iterator[float]:
     """Two records that cannot be read, on partitions of both topics: one for its header's name, one for what chance picks."""
     others, partitions = sorted(POISON), arena.feeder.mixture.partitions
     one = int(chance * 1_000)
-    arena.poison(POISON[HEADER_NAME], INPUTS[one % 2], one % partitions)
-    arena.poison(POISON[others[int(chance * len(others))]], INPUTS[1 - one % 2], (one + 1) % partitions)
+    arena.poison(POISON[HEADER_NAME], HALVES[one % 2], one % partitions)
+    arena.poison(POISON[others[int(chance * len(others))]], HALVES[1 - one % 2], (one + 1) % partitions)
     yield time.monotonic()
 
 

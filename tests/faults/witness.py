@@ -34,7 +34,7 @@ class Seen(NamedTuple):
 
 
 class Witness:
-    """`seen`: every record of the two inputs up to the last `read`."""
+    """`seen`: every record of the inputs up to the last `read`."""
 
     def __init__(self, kafka: Kafka) -> None:
         self.seen: dict[Place, Seen] = {}

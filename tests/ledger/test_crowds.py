@@ -75,8 +75,12 @@ def modelled_entries(model: Model) -> dict[Id, Id]:
         flags = {flag for arrival in copies for flag in arrival.entry.flags}
         if len(bodies[i[:5]]) > 1:
             flags.add("id_reused")
-        best = model.current(i[:3]) if i[3] == "case" else model.effective(i[:3], i[3])
-        entries[i] = (model.received(i), i == best or not i[0], sorted(flags))
+        if i[3] == "decision":
+            holds = False
+        else:
+            best = model.current(i[:3]) if i[3] == "case" else model.effective(i[:3], i[3])
+            holds = i == best or not i[0]
+        entries[i] = (model.received(i), holds, sorted(flags))
     return entries
 
 
@@ -85,6 +89,7 @@ def kept_entries(book: Ledger) -> dict[Id, Id]:  # noqa: F811
         "select case_no, service_no, 'case', event_id, digest, received_at, false, flags from case_version"
         " union all select case_no, service_no, 'case', event_id, digest, version_received_at, true, flags"
         " from service where not placeholder"
+        " union all select case_no, service_no, 'decision', event_id, digest, received_at, false, flags from decision"
     )
     rows += book.ask(
         "select case_no, service_no, review_no, event_id, digest, received_at, effective, flags from review"

@@ -41,7 +41,7 @@ from tests.strategies import histories
 pytestmark = pytest.mark.system
 NOW_MS = int(datetime.now(UTC).timestamp() * 1000)
 PARTITIONS = (0, 1)
-STREAMS = {Stream.CASE: "case", Stream.REVIEW: "review"}
+STREAMS = {Stream.CASE: "case", Stream.REVIEW: "review", Stream.DECISION: "decision"}
 
 
 class Ledger:
@@ -93,7 +93,7 @@ class Ledger:
     def wrong_senders(self, model: Model) -> list[tuple[Any, ...]]:
         """Versions and reviews that name another sender than the copies do that were received first."""
         columns = "case_no, service_no, event_id, digest::text, sender"
-        tables_ = ("case_version", "service where not placeholder", "review")
+        tables_ = ("case_version", "service where not placeholder", "review", "decision")
         kept = self.ask(" union all ".join(f"select {columns} from {table}" for table in tables_))
         return [row for row in kept if row[4] not in model.senders((*row[:3], row[3].replace("-", "")))]
 
@@ -141,14 +141,16 @@ def test_any_history_in_any_batches_of_any_workers_agrees_with_the_model(
     assert book.wrong_rows() == []
 
 
-def portion_of(stream: Stream, start: int, *events: dict[str, Any], sender: str = "/test") -> Portion:
+def portion_of(
+    stream: Stream, start: int, *events: dict[str, Any], sender: str = "/test", topic: str = ""
+) -> Portion:
     """These events as producers of ours send them: what says when it was received is signed."""
-    records = []
+    records, topic = [], topic or STREAMS[stream]
     for i, event in enumerate(events):
         value = json.dumps(event).encode()
-        headers = (("ce_id", event["event_id"].encode()), *signature(EDGE, STREAMS[stream], value, sender))
+        headers = (("ce_id", event["event_id"].encode()), *signature(EDGE, topic, value, sender))
         records.append(Record(start + i, NOW_MS, b"k", headers, value))
-    return Portion(stream, STREAMS[stream], 0, start, start + len(events), records)
+    return Portion(stream, topic, 0, start, start + len(events), records)
 
 
 def test_a_batch_that_comes_again_is_dropped_and_an_overlap_is_trimmed(book: Ledger) -> None:

@@ -152,7 +152,7 @@ def test_a_command_says_who_says_what(book: Ledger, ledger: Settings) -> None:  
     lines = said("A").splitlines()
     assert lines[0].startswith(f"* {DEPT}  /system/b  1  2026-11-02 08:00")
     assert lines[1].startswith(f"  {OTHER}  /system/a  2  2026-11-02 09:00:00+08:00 to 2026-11-02 09:01")
-    assert [one["versions"] for one in json.loads(said("A", "1", "--json"))] == [1, 2]
+    assert [one["versions"] for one in json.loads(said("A", "1", "--json"))["said"]] == [1, 2]
     assert said("A", "2") == "no case record of A, service 2\n"
 
 

@@ -14,6 +14,7 @@ from pipeline.rules import crowd
 from pipeline.rules import settle as settling
 from pipeline.rules.fold import Arrival
 from pipeline.settings import Settings
+from schemas.events import DecisionEvent
 from schemas.topics import Stream
 from tests.harness import DEPT, case, now, review
 from tests.ledger.test_crowds import agree
@@ -53,12 +54,15 @@ def test_a_ledger_from_before_agrees_with_the_model(
     book.clear()
     a, b = sorted(data.draw(st.tuples(*[st.integers(0, len(history))] * 2)))
     partitions = data.draw(st.lists(st.sampled_from(PARTITIONS), min_size=3, max_size=3))
-    fold_as_before(book, history[:a], partitions[0])
+    before = [one for one in history[:a] if not isinstance(one.entry.event, DecisionEvent)]
+    later = [one for one in history if one not in before]
+    b = max(0, b - len(before))
+    fold_as_before(book, before, partitions[0])
     note(book)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crowd, "WHOLE", whole)
-        for (start, end), partition in zip(pairwise((a, b, len(history))), partitions[1:], strict=True):
-            book.fold_arrivals(history[start:end], partition)
+        for (start, end), partition in zip(pairwise((0, b, len(later))), partitions[1:], strict=True):
+            book.fold_arrivals(later[start:end], partition)
             if partition:
                 resettle(book.pool, book.folder)
         while resettle(book.pool, book.folder):

@@ -8,7 +8,7 @@ from psycopg2.extensions import connection as Connection
 from pipeline.ledger.portion import Portion
 from pipeline.ledger.verify import CHECKS, verify
 from schemas.topics import Stream
-from tests.harness import case, now, review
+from tests.harness import case, decision, now, review
 from tests.ledger.test_fold import Ledger, book, portion_of  # noqa: F401  `book` is a fixture
 
 pytestmark = pytest.mark.system
@@ -23,6 +23,8 @@ DAMAGE = {
     "dead letters are not as many as counted": "delete from dead_letter",
     "case records stored are not as many as counted": "delete from service where case_no = 'plain'",
     "reviews stored or in conflict are not as many as counted": "delete from review where case_no = 'plain'",
+    "decisions stored are not as many as counted": "delete from decision",
+    "a decision without its service's row": "update decision set case_no = 'nobody'",
     "conflicts are not as many as counted": "update counter set conflicts = conflicts + 1 where conflicts = 1",
     "a case version is missing, or one too many": "delete from case_version",
     "a case has not the content that its owner sent last, or is disputed and does not say so": (
@@ -47,9 +49,7 @@ DAMAGE = {
 
 
 def portion(book: Ledger, stream: Stream, start: int, *events: dict[str, Any]) -> Portion:  # noqa: F811
-    made = portion_of(stream, start, *events)
-    made.topic = book.settings.kafka.topic(stream)
-    return made
+    return portion_of(stream, start, *events, topic=book.settings.kafka.topic(stream))
 
 
 @pytest.fixture
@@ -69,6 +69,7 @@ def story(book: Ledger) -> Ledger:  # noqa: F811
         portion(book, Stream.REVIEW, 0, bad, bad, review("plain", 5), {"event_id": "unreadable"}),
     )
     default = review("late", 5, channel="default")
+    book.fold(portion(book, Stream.DECISION, 0, decision("plain", received_at=now(minutes=2))))
     book.fold(
         portion(book, Stream.CASE, 3, case("late")),
         portion(

@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 
 from deploy.cli import app
 from pipeline.settings import Settings, environment
-from schemas.topics import INPUTS, Stream
+from schemas.topics import Stream
 from tests.faults.clock import Clock
 from tests.faults.crew import Crew
-from tests.harness import System, case, review
+from tests.harness import HALVES, System, case, decision, review
 from tests.liveness.odd import Odd, plain
 from tests.liveness.promise import SECONDS, Promise
 from tests.liveness.wire import batch, produce
@@ -27,7 +27,7 @@ MEMORY = 400 * 1_000_000
 LOOK_SECONDS = 0.05
 REASONS = {
     "not_json", "not_an_object", "too_large", "missing_field", "wrong_type", "out_of_range", "unknown_value",
-    "id_mismatch", "time_out_of_range", "fold_error", "unreadable", "stepped_over",
+    "id_mismatch", "time_out_of_range", "fold_error", "unreadable", "stepped_over", "not_signed",
 }  # fmt: skip
 """Of dead letters, as the contract has them."""
 Place = tuple[str, int, int]
@@ -151,11 +151,13 @@ class Ground:
 
 
 def ordinary(stream: Stream) -> dict[str, Any]:
-    """An event that nobody else has, of a case of its own."""
+    """An event that nobody else has, of a case of its own; a decision is a foreign sender's."""
     number = f"ODD-{time.monotonic_ns()}"
+    if stream is Stream.DECISION:
+        return decision(number)
     return case(number) if stream is Stream.CASE else review(number, 5)
 
 
 def spread(n: int, partitions: int) -> Sequence[tuple[Stream, int]]:
-    """A partition of each topic, other ones for the next `n`."""
-    return [(stream, (n + 3 * half) % partitions) for half, stream in enumerate(INPUTS)]
+    """A partition of each of the halves' topics, other ones for the next `n`."""
+    return [(stream, (n + 3 * half) % partitions) for half, stream in enumerate(HALVES)]

@@ -6,8 +6,8 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from pipeline import log
-from schemas.topics import INPUTS, Stream
-from tests.harness import now
+from schemas.topics import Stream
+from tests.harness import HALVES, now
 from tests.liveness.ground import MEMORY, REASONS, Ground, Place, ordinary, spread
 from tests.liveness.odd import FIELD, ODD, TIMES, plain
 from tests.liveness.wire import Raw, batch
@@ -101,6 +101,6 @@ def kept_times(ground: Ground, whose: str) -> None:
         "message.timestamp.before.max.ms": off,
         "message.timestamp.after.max.ms": off,
     }
-    topics = [ground.system.settings.kafka.topic(stream) for stream in INPUTS]
+    topics = [ground.system.settings.kafka.topic(stream) for stream in HALVES]
     with log.admin(ground.system.settings.kafka) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings) for topic in topics])

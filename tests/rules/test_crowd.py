@@ -17,7 +17,7 @@ from pipeline.rules.ranking import changes_sort, leading
 from pipeline.rules.records import AnyEntry, Dossier, Fate, Key, Ownership
 from pipeline.rules.settle import settle
 from schemas.codes import Channel
-from schemas.events import CaseEvent
+from schemas.events import CaseEvent, DecisionEvent, ReviewEvent
 from tests.model import modelled
 from tests.rules.test_fold import POLICY, Memory, agree, shuffled
 from tests.rules.test_settle import KEY, case, review
@@ -76,7 +76,7 @@ class Forgetful(Memory):
             whole = self.dossiers[change.dossier.key]
             if whole.key.case_no:
                 now = settle(whole, POLICY)
-                assert change.crowd in (None, crowd.crowd(whole, now, POLICY))
+                assert change.crowd is None or change.crowd == crowd.crowd(whole, now, POLICY)
                 assert (change.crowd is None) == (len(whole.cases) <= 2 and len(whole.reviews) <= 2)
                 assert (change.dossier.versions, change.dossier.review_records) == (
                     len(whole.cases),
@@ -91,6 +91,7 @@ class Forgetful(Memory):
         whole = self.dossiers.setdefault(seen.key, Dossier(seen.key))
         whole.cases = list({who(e): e for e in [*whole.cases, *seen.cases]}.values())
         whole.reviews = list({who(e): e for e in [*whole.reviews, *seen.reviews]}.values())
+        whole.decisions = seen.decisions
 
     def part(self, dossier: Dossier, batch: list[Arrival]) -> Dossier:
         dossier = copy.deepcopy(dossier)
@@ -102,16 +103,22 @@ class Forgetful(Memory):
         arriving = [a.entry for a in batch if a.key == dossier.key]
         cases = touched(dossier.cases, [e for e in arriving if isinstance(e.event, CaseEvent)])
         cases += [least(dossier.cases)] if dossier.cases else []
-        if versions := [e for e in arriving if isinstance(e.event, CaseEvent)]:
+        versions = [e for e in arriving if isinstance(e.event, CaseEvent)]
+        decided = [*dossier.decisions, *(e for e in arriving if isinstance(e.event, DecisionEvent))]
+        if versions or (decided and dossier.cases):
             totals = replace(totals, disputed=False)
-            cases += contenders(dossier.cases, owner_of([*dossier.cases, *versions]), versions)
-        arriving = [e for e in arriving if not isinstance(e.event, CaseEvent)]
+            owners = [Owner(e.event.dept_code, "", decided=True) for e in decided]
+            for owner in [owner_of([*dossier.cases, *versions]), *owners]:
+                cases += contenders(dossier.cases, owner, versions)
+                cases += [least(owned)] if (owned := [e for e in dossier.cases if owner.owns(e)]) else []
+        arriving = [e for e in arriving if isinstance(e.event, ReviewEvent)]
         reviews = touched(dossier.reviews, arriving)
         reviews += [*leading(dossier.reviews), *followers(dossier.reviews, arriving)]
         part = Dossier(
             dossier.key,
             list({who(e): e for e in [*([now.current] if now.current else []), *cases]}.values()),
             list({who(e): e for e in reviews}.values()),
+            dossier.decisions,
             held=Ownership(now.current, now.received_at, now.disputed) if len(dossier.cases) > 1 else None,
         )
         part.unseen = unseen(part, totals, POLICY)

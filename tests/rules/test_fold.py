@@ -98,12 +98,12 @@ def test_halves_that_were_settled_apart_are_reunited_as_if_they_had_met(history:
     whole = Memory()
     whole.fold(history)
     apart_cases, apart_reviews = Memory(), Memory()
-    apart_cases.fold([a for a in history if type(a.entry.event).__name__ == "CaseEvent"])
+    apart_cases.fold([a for a in history if type(a.entry.event).__name__ != "ReviewEvent"])
     apart_reviews.fold([a for a in history if type(a.entry.event).__name__ == "ReviewEvent"])
     repaired = Memory()
     repaired.counters.update(apart_cases.counters)
     repaired.counters.update(apart_reviews.counters)
     for key in apart_cases.dossiers.keys() & apart_reviews.dossiers.keys():
         cases, reviews = apart_cases.dossiers[key], apart_reviews.dossiers[key]
-        repaired.count(reunite(Dossier(key, cases.cases, reviews.reviews), POLICY))
+        repaired.count(reunite(Dossier(key, cases.cases, reviews.reviews, cases.decisions), POLICY))
     assert nonzero(repaired.counters) == nonzero(whole.counters)

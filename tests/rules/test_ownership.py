@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline.rules.ownership import NOBODYS, Version, owner_of, ownership
+from pipeline.rules.ownership import NOBODYS, Decision, Version, owner_of, ownership
 from pipeline.rules.records import Entry, Ownership, Place
 from tests.strategies import cases, senders, times
 
@@ -20,8 +20,8 @@ versions = st.builds(
 histories = st.lists(versions, min_size=1, max_size=6, unique_by=lambda version: version.place)
 
 
-def greatest_holds(versions: Sequence[Version]) -> Ownership:
-    """The rule of before."""
+def greatest_holds(versions: Sequence[Version], _: Sequence[Decision] = ()) -> Ownership:
+    """The rule of before; nobody could decide."""
     if not versions:
         return NOBODYS
     disputed = len({version.event.dept_code for version in versions}) > 1

@@ -123,7 +123,13 @@ def test_a_case_outside_the_contract_has_a_reason(value: bytes, reason: str) -> 
     assert refused.value.reason == reason
 
 
-ELSEWHERE = {Reason.ID_MISMATCH, Reason.FOLD_ERROR, Reason.UNREADABLE, Reason.STEPPED_OVER}
+ELSEWHERE = {
+    Reason.ID_MISMATCH,
+    Reason.FOLD_ERROR,
+    Reason.UNREADABLE,
+    Reason.STEPPED_OVER,
+    Reason.NOT_SIGNED,
+}
 """Given by a header, and by the worker."""
 
 
