@@ -10,7 +10,7 @@ from pipeline.ledger.verify import verify
 from pipeline.settings import environment
 from schemas.catalogue import departments
 from schemas.topics import Stream
-from tests.harness import System, case, decision, now, review
+from tests.harness import System, case, decision, review
 from tests.wait import wait_for
 
 pytestmark = pytest.mark.system
@@ -29,8 +29,9 @@ def test_the_ticket_goes_where_a_person_decided(system: System) -> None:
         return str(system.one("select dept_code from ticket"))
 
     with system.worker():
-        system.send(case("X", dept_code=FIRST.code, received_at=now(minutes=9)))
-        system.send(case("X", dept_code=SECOND.code, received_at=now(minutes=5)))
+        system.send(case("X", dept_code=FIRST.code))
+        system.wait_until_caught_up()
+        system.send(case("X", dept_code=SECOND.code))
         system.send(review("X", 1))
         system.wait_until_caught_up()
         assert ticket() == FIRST.code
