@@ -43,10 +43,12 @@ def _of_servers(error: BaseException) -> str | None:
     from sqlalchemy.exc import DBAPIError
 
     from pipeline.ledger.failures import Stop
+    from pipeline.month_keys import KeyRingError
+    from pipeline.sealing import KeyDestroyed
 
     cause = error.orig if isinstance(error, DBAPIError) else error
     match cause:
-        case Stop():
+        case Stop() | KeyRingError() | KeyDestroyed():
             return str(error)
         case KafkaError():
             return f"Kafka (HCP_KAFKA__BOOTSTRAP_SERVERS) does not do what it is asked: {error}; is it up? see `hcp status`"

@@ -59,6 +59,8 @@ class Stack:
     async def start_servers(self) -> None:
         """Start those that the settings do not name, and write the env file. Raises StackError."""
         given, stack = self.settings, self.settings.stack
+        months = given.seal.months if "months" in given.seal.model_fields_set else self.folder / "months"
+        self._set("seal", months=months.resolve())
         servers: list[Keeper] = []
         if given.database.url.get_secret_value():
             credentials.demand(given)

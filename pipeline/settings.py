@@ -5,6 +5,7 @@ import binascii
 import hmac
 import json
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -21,6 +22,8 @@ from schemas.topics import Stream
 
 DAY_MS = 86_400_000
 DEVICE_SECRET_BYTES = 32
+_RING = frozenset({"current", "root", "keys"})
+_OF_A_MONTH = re.compile("m[0-9]{6}")
 WEAK = frozenset({"", "postgres", "password", "secret", "changeme", "hcp", "admin", "123456"})
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -135,7 +138,9 @@ class Rules(BaseModel):
 
 
 class Seal(BaseModel):
-    """Keys that seal identities and dead letters (AES-SIV, 32 bytes each in base64)."""
+    """Keys that sign, seal devices' secrets and links, and open what older versions sealed (AES-SIV, 32 bytes each in base64);
+    and where the keys of the months are, which seal identities and dead letters.
+    """
 
     current: str = Field("", description="id of the key that seals; the others still open what they sealed")
     root: str = Field(
@@ -143,6 +148,15 @@ class Seal(BaseModel):
         description="id of the key from which ids of cases' links and reviewers' marks derive; empty: the only one. Never changed",
     )
     keys: dict[str, SecretStr] = Field(default_factory=dict, description='{"id": "base64 of 32 bytes"}')
+    months: Path = Field(
+        Path(".hcp/months"),
+        description="the folder of the months' keys, the same for every process and host that seals; the stack's is in its own",
+    )
+    retention_days: int = Field(
+        3 * 365 + 1,
+        ge=1,
+        description="a month's key is destroyed so long after the month and the last closing of a ticket that it seals",
+    )
 
     @field_validator("keys")
     @classmethod
@@ -150,6 +164,10 @@ class Seal(BaseModel):
         for key_id, secret in keys.items():
             if not key_id.isalnum():
                 raise ValueError(f"HCP_SEAL__KEYS: the id {key_id!r} is not of letters and digits")
+            if _OF_A_MONTH.match(key_id):
+                raise ValueError(
+                    f"HCP_SEAL__KEYS: the id {key_id!r} is one of a month's key: call it otherwise, such as k1"
+                )
             try:
                 key = base64.b64decode(secret.get_secret_value(), validate=True)
             except binascii.Error:
@@ -352,12 +370,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keys that seal are the environment's alone, if it has any: one that was taken away there does not come back from the file."""
+        """Keys are the environment's alone, if it has any: one that was taken away there does not come back from the file."""
 
         def file() -> dict[str, Any]:
             said = dotenv_settings()
-            is_replaced = env_settings().get("seal", {}).get("keys")
-            return {name: branch for name, branch in said.items() if name != "seal" or not is_replaced}
+            if "seal" in said and env_settings().get("seal", {}).get("keys"):
+                seal = {name: value for name, value in said["seal"].items() if name not in _RING}
+                return said | {"seal": seal}
+            return said
 
         return init_settings, env_settings, cast("PydanticBaseSettingsSource", file), file_secret_settings
 

@@ -4,6 +4,7 @@ For senders that cannot come through the gateway: they write to a topic of the c
 no identity lies in clear in the log that is kept for a year.
 """
 
+import time
 from collections.abc import Callable
 from threading import Event
 from typing import Any, NamedTuple
@@ -91,15 +92,17 @@ def _at_the_end(consumer: Any) -> bool:
 
 
 def _forward(record: Any, topic: str, sealer: Sealer, out: Publisher) -> str:
-    """Publish this record; or why not."""
-    came = Record(record.offset, record.timestamp, record.key, tuple(record.headers), record.value)
+    """Publish this record; or why not. What the sender wrote as its time names no month: then it is of the month in which it came."""
+    timed = record.timestamp_type == LOG_APPEND_TIME
+    at = record.timestamp if timed else time.time_ns() // 1_000_000
+    came = Record(record.offset, at, record.key, tuple(record.headers), record.value)
     read = decode(
         Portion(Stream.REVIEW, topic, record.partition, record.offset, record.offset + 1, [came]), sealer
     )
     for dead in read.dead:
         return f"{dead.reason}: {dead.message}"
     for arrival in read.arrivals:
-        _publish(arrival.entry, topic, out, timed=record.timestamp_type == LOG_APPEND_TIME)
+        _publish(arrival.entry, topic, out, timed=timed)
     return "" if read.arrivals else "it has no value"
 
 

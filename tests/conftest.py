@@ -1,8 +1,10 @@
 """One real Kafka and one real PostgreSQL a session; fresh topics and a fresh database for each test."""
 
+import atexit
 import itertools
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -28,6 +30,9 @@ PASSWORD = "only-for-tests-7f3a"
 CACHE = Path(os.environ.get("HCP_STACK__DATA_DIR", ".hcp")) / "kafka" / "libs"
 SEAL_KEY = "3m+I8hbn2zcd0WzlHK0qJcaNSqJ0pBgT7b8rQ0oH5hM="
 """A key like any other: what looks like a sequence is refused."""
+MONTHS = Path(tempfile.mkdtemp(prefix="hcp-months-"))
+"""For the keys of the months, where a test has no folder of its own."""
+atexit.register(shutil.rmtree, MONTHS, ignore_errors=True)
 EDGE = Edge(Seal.model_validate({"current": "test", "keys": {"test": SEAL_KEY}}))
 """Signs records as the producers do whose settings are a test's."""
 _number = itertools.count(1)
@@ -96,7 +101,7 @@ def settings_for(url: str, number: int, bootstrap: str = "") -> Settings:
         {
             "kafka": {"bootstrap_servers": bootstrap, "topic_prefix": f"t{number}."},
             "database": {"url": url},
-            "seal": {"current": "test", "keys": {"test": SEAL_KEY}},
+            "seal": {"current": "test", "keys": {"test": SEAL_KEY}, "months": MONTHS / f"t{number}"},
             "worker": {"group": f"g{number}", "watch_seconds": 1, "sweep_seconds": 1},
             "web": {"desk_port": 0, "exporter_port": 0},
             "gateway": {"port": 0},

@@ -18,7 +18,7 @@ TOPIC = "hcp.review.v1"
 def letter(value: bytes, sealer: Sealer, headers: Headers = (), appended_at: datetime = APPENDED) -> Letter:
     """A letter that nobody has done anything with."""
     name = Name(TOPIC, 0, 7, "id")
-    sealed = sealer.seal(value, TOPIC, "0", "7").encode()
+    sealed = sealer.seal(value, TOPIC, "0", "7", at=appended_at).encode()
     return Letter(Line(name, "not_json", "m", appended_at, State.OPEN), "1", b"key", headers, sealed)
 
 

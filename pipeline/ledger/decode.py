@@ -26,10 +26,11 @@ from pipeline.ledger.portion import (
 )
 from pipeline.ledger.raw import RawFields, pack
 from pipeline.ledger.received import Counted, judge
+from pipeline.month_keys import KeyRingError
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import failed
 from pipeline.rules.records import Entry, Place, key_of
-from pipeline.sealing import CannotOpen, Sealer
+from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
 from schemas.cloudevents import SENT_DIGEST
 from schemas.codes import reason_flags
 from schemas.events import CaseEvent, DecisionEvent, Event, Reason, Reviewer, ReviewEvent
@@ -47,6 +48,11 @@ _AROUND = "around"
 """Sealed about this, too: a value cannot be put in their place."""
 _SEALED = re.compile(r"s1\.[0-9A-Za-z]+\.[0-9A-Za-z_-]{22,}")
 _SHA256 = re.compile(b"[0-9a-f]{64}")
+MARK = "hcp_reviewer_mark"
+"""Header of a raw record: the mark that the fold made of its reviewer. A replay has it also when the key is destroyed."""
+_MARK = re.compile(b"[0-9a-f]{32}")
+EXPIRED = "identity_expired"
+"""Flags a review whose reviewer was dropped: it came open, and the key of the month in which the log took it is destroyed."""
 _KIND: dict[Stream, type[Event]] = {
     Stream.CASE: CaseEvent,
     Stream.REVIEW: ReviewEvent,
@@ -90,7 +96,9 @@ def decode(
     stepped_over: Mapping[int, str] = MappingProxyType({}),
     signed_since: datetime = EPOCH,
 ) -> Decoded:
-    """Read every record of a portion. Pure, does not block; raises nothing for a record's sake.
+    """Read every record of a portion; raises nothing for a record's sake, KeyRingError while the months' keys are out of reach.
+
+    A function of the records and the keys. Blocks when a month's key is looked up (`pipeline.month_keys`).
 
     `stepped_over`: offset → why a person had it left out. `signed_since`: of records that the log took before, a claimed
     time of receipt counts without a signature.
@@ -136,12 +144,16 @@ def _read(
         return _arrive(kind, portion, record, value, sealer, signed_since)
     except Invalid as invalid:
         return dead_letter(portion, record, invalid.reason, invalid.message, sealer)
+    except KeyRingError:
+        raise
     except Exception as error:  # noqa: BLE001  a defect of ours must not hide the record: it is kept, and told
         return dead_letter(portion, record, Reason.FOLD_ERROR, type(error).__name__, sealer)
 
 
 def dead_letter(portion: Portion, record: Record, reason: str, message: str, sealer: Sealer) -> DeadLetter:
-    """This record, refused; with a beginning of each of its parts if it is longer than what is kept."""
+    """This record, refused; with a beginning of each of its parts if it is longer than what is kept. Of one of a month whose
+    key is destroyed length and digest are kept.
+    """
     value = record.value
     if isinstance(value, Unreadable):
         return _unread(portion, record, Unreadable(reason, message, value.parts, value.records), sealer)
@@ -152,13 +164,22 @@ def dead_letter(portion: Portion, record: Record, reason: str, message: str, sea
         return _unread(portion, record, Unreadable(reason, message, parts), sealer)
     place = Place(portion.topic, portion.partition, record.offset)
     about = place.topic, str(place.partition), str(place.offset)
-    around = seal_around(record.key, record.headers, about, sealer)
-    return DeadLetter(record, place, reason, message, sealer.seal(value, *about).encode(), around)
+    at = appended_at(record.timestamp)
+    try:
+        around = seal_around(record.key, record.headers, about, sealer, at)
+        return DeadLetter(record, place, reason, message, sealer.seal(value, *about, at=at).encode(), around)
+    except KeyDestroyed:
+        return _unread(portion, record, Unreadable(reason, message, {"value": Part.of(value)}), sealer)
 
 
-def seal_around(key: bytes | None, headers: Headers, about: tuple[str, str, str], sealer: Sealer) -> bytes:
-    """Key and headers of the record that lay at topic, partition and offset, readable only with the key."""
-    return sealer.seal(msgspec.msgpack.encode((key, headers)), *about, _AROUND).encode()
+def seal_around(
+    key: bytes | None, headers: Headers, about: tuple[str, str, str], sealer: Sealer, at: datetime
+) -> bytes:
+    """Key and headers of the record that lay at topic, partition and offset, readable only with the key of the month of `at`.
+
+    Raises KeyDestroyed.
+    """
+    return sealer.seal(msgspec.msgpack.encode((key, headers)), *about, _AROUND, at=at).encode()
 
 
 def open_around(sealed: bytes, about: tuple[str, str, str], sealer: Sealer) -> tuple[bytes | None, Headers]:
@@ -175,10 +196,15 @@ def size_of(headers: Headers) -> int:
 def _unread(portion: Portion, record: Record, found: Unreadable, sealer: Sealer) -> DeadLetter:
     place = Place(portion.topic, portion.partition, record.offset)
     about = place.topic, str(place.partition), str(place.offset)
-    parts = sealer.seal(msgspec.msgpack.encode(found.parts), *about).encode()
+    at: datetime | None = appended_at(record.timestamp)
+    try:
+        parts = sealer.seal(msgspec.msgpack.encode(found.parts), *about, at=at)
+    except KeyDestroyed:
+        found, at = found.without_data(), None
+        parts = sealer.seal(msgspec.msgpack.encode(found.parts), *about)
     bare = Record(record.offset, record.timestamp, None, (), found)
-    empty = sealer.seal(b"", *about).encode()
-    return DeadLetter(bare, place, found.reason, found.message, empty, None, parts, found.records)
+    empty = sealer.seal(b"", *about, at=at).encode()
+    return DeadLetter(bare, place, found.reason, found.message, empty, None, parts.encode(), found.records)
 
 
 def _arrive(
@@ -211,7 +237,9 @@ def _arrive(
         if got.event.device_seq is not None:
             sent_digest = _sent_digest(record, value)
             headers = *headers, (SENT_DIGEST, sent_digest.encode())  # the value that is kept may be another
-        value = _seal_reviewer(got.event, got.event_id, value, sealer)
+        told = got.event.reviewer, got.event.reviewer_mark
+        value = _seal_reviewer(got.event, got.event_id, value, sealer, record)
+        flags, headers = _of_reviewer(got.event, told, flags, headers)
         if got.event.reason_codes:
             odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
             flags = _in_order(flags + odd) if odd else flags
@@ -292,8 +320,8 @@ def _text(name: str, value: bytes) -> str:
         raise Invalid(Reason.WRONG_TYPE, f"the header {name} is not UTF-8") from None
 
 
-def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Sealer) -> bytes:
-    """Seal what a foreign sender left open; a clear copy is never stored.
+def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Sealer, record: Record) -> bytes:
+    """Seal what a foreign sender left open; a clear copy is never stored. If the month's key is destroyed, drop it.
 
     What is stored is read again by a replay, so it must be valid, and a seal must give the mark that the open identity gave.
     """
@@ -302,14 +330,41 @@ def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Seal
         return _without_repeats(value)
     if isinstance(reviewer, str) and _SEALED.fullmatch(reviewer):
         if not event.reviewer_mark:
-            event.reviewer_mark = _mark(event_id, reviewer, sealer)
+            event.reviewer_mark = _mark(event_id, reviewer, sealer) or _told_mark(record)
         return _without_repeats(value)
     if isinstance(reviewer, str):
         reviewer = Reviewer(name=reviewer)
-    event.reviewer = sealer.seal_reviewer(event_id, reviewer.name, reviewer.phone, reviewer.id_number)
+    at = appended_at(record.timestamp)
+    try:
+        event.reviewer = sealer.seal_reviewer(
+            event_id, reviewer.name, reviewer.phone, reviewer.id_number, at=at
+        )
+    except KeyDestroyed:
+        event.reviewer = None
+        return _written_anew(value, {"reviewer": {}})  # somebody was named: a replay drops and flags it again
     if not event.reviewer_mark:
         event.reviewer_mark = sealer.mark_of(reviewer)
     return _written_anew(value, {"reviewer": event.reviewer})
+
+
+def _of_reviewer(
+    event: ReviewEvent, told: tuple[Reviewer | str | None, str], flags: tuple[str, ...], headers: Headers
+) -> tuple[tuple[str, ...], Headers]:
+    """Flags and headers, with what became of the reviewer and the mark that were `told`."""
+    reviewer, mark = told
+    if reviewer is None:
+        return flags, headers
+    if event.reviewer is None:
+        return _in_order((*flags, EXPIRED)), headers
+    if event.reviewer_mark != mark:  # ours, and not in the body; first, where a replay puts it again
+        headers = (MARK, event.reviewer_mark.encode()), *headers
+    return flags, headers
+
+
+def _told_mark(record: Record) -> str:
+    """The mark of a sealed identity that does not open any more, as the fold made it when it did."""
+    told = [said for name, said in record.headers if name == MARK and said and _MARK.fullmatch(said)]
+    return told[0].decode() if told else ""
 
 
 def _may_repeat(value: bytes) -> bool:

@@ -54,6 +54,15 @@ class Unreadable(msgspec.Struct, frozen=True):
         """Whether bytes of it are not kept."""
         return any(len(part.data) < part.length for part in self.parts.values())
 
+    def without_data(self) -> "Unreadable":
+        """The same with lengths and digests alone; nothing of key and headers, whose few bytes a digest would give away."""
+        parts = {
+            name: Part(b"", part.length, part.sha256)
+            for name, part in self.parts.items()
+            if name not in {"key", "headers"}
+        }
+        return msgspec.structs.replace(self, parts=parts)
+
 
 class Record(NamedTuple):
     """A record as the log has it. `timestamp`: when the log took it, in Unix milliseconds."""

@@ -18,7 +18,7 @@ from pipeline.ledger.raw import Damaged, RawRecord, unpack
 from pipeline.ledger.skipping import replayed
 from pipeline.log import Watermark
 from pipeline.replay.spans import Span, damaged
-from pipeline.sealing import CannotOpen, Sealer
+from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
 from pipeline.settings import Kafka
 
 PORTION_RECORDS = 500
@@ -158,9 +158,12 @@ class Source:
             if letter.around is not None:
                 key, headers = open_around(bytes(letter.around), about, self._sealer)
             value = self._value(letter, about)
+        except KeyDestroyed:  # it stays a letter, of which nothing more is known than why
+            bare = Unreadable(letter.reason, letter.message, {}, letter.records)
+            return Record(raw.offset, raw.timestamp, None, (), bare)
         except CannotOpen as error:
             raise Stop(
-                f"the dead letter {place} does not open ({error}): is its key in HCP_SEAL__KEYS?"
+                f"the dead letter {place} does not open ({error}): is its key in HCP_SEAL__KEYS, or in the folder HCP_SEAL__MONTHS?"
             ) from None
         return Record(raw.offset, raw.timestamp, key, headers, value)
 

@@ -18,6 +18,7 @@ from pipeline.ledger.failures import Failure, Stop, classify
 from pipeline.ledger.fold import Folded, Folder
 from pipeline.ledger.portion import Portion
 from pipeline.ledger.positions import TopicPartition
+from pipeline.month_keys import KeyRingError
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +50,17 @@ class Attempts:
         self.last_error = ""
 
     async def fold(self, portions: Sequence[Portion]) -> Folded:
-        """Decode and fold them, for as long as the database is away. Raises OwnFaultError.
+        """Decode and fold them, for as long as the database, or the folder of the months' keys, is away. Raises OwnFaultError.
 
         The thread that decodes is the one that writes: what it made is still in its core's cache (0007).
         """
         loop = asyncio.get_running_loop()
-        decoded = await loop.run_in_executor(self._thread, self._decode, portions)
+        decoded: list[Decoded] = []
         pause, tries, in_vain = FIRST_PAUSE, 0, 0
         while True:
             began = monotonic()
             try:
+                decoded = decoded or await loop.run_in_executor(self._thread, self._decode, portions)
                 folded = await loop.run_in_executor(self._thread, self._fold, decoded)
             except Exception as error:
                 tries += 1
@@ -128,6 +130,8 @@ def _is_counted(error: Exception) -> bool:
 
 def _is_own_fault(error: Exception, tries: int, in_vain: int) -> bool:
     """Whether trying these portions once more as they are makes no sense. The database answers."""
+    if isinstance(error, KeyRingError):
+        return False
     cause = _cause(error)
     if classify(error) in {Failure.RECORDS, Failure.STOP} or cause == _TOO_LONG or in_vain >= IN_VAIN:
         return True
@@ -135,8 +139,8 @@ def _is_own_fault(error: Exception, tries: int, in_vain: int) -> bool:
 
 
 def _said(error: Exception) -> str:
-    """In one line. Only the database's errors are known to hold no values of records (`pipeline.ledger.engine`)."""
-    said = str(error) if isinstance(error, psycopg2.Error | DBAPIError | Stop) else ""
+    """In one line. Only these errors are known to hold no values of records (the database's: `pipeline.ledger.engine`)."""
+    said = str(error) if isinstance(error, psycopg2.Error | DBAPIError | Stop | KeyRingError) else ""
     return f"{type(error).__name__}: {said}".splitlines()[0]
 
 

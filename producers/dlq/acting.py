@@ -14,7 +14,7 @@ from pipeline.ledger.dead_letters import Action, Deed, Letter, Name, State
 from pipeline.ledger.engine import opened_engine
 from pipeline.ledger.portion import Part
 from pipeline.ledger.received import signed_since
-from pipeline.sealing import CannotOpen, Sealer
+from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
 from pipeline.settings import NotConfiguredError, Seal, Settings
 from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
@@ -156,7 +156,11 @@ def parts(letter: Letter, sealer: Sealer) -> dict[str, Part]:
 
 
 def _sealed(error: CannotOpen) -> DeadLetterError:
-    return DeadLetterError(f"its bytes cannot be opened ({error}): see HCP_SEAL__KEYS")
+    if isinstance(error, KeyDestroyed):
+        return DeadLetterError(
+            f"its bytes cannot be opened any more, {error}: nothing is left to do but to discard it"
+        )
+    return DeadLetterError(f"its bytes cannot be opened ({error}): see HCP_SEAL__KEYS and HCP_SEAL__MONTHS")
 
 
 def ledger(settings: Settings) -> AbstractContextManager[Engine]:

@@ -57,7 +57,7 @@ def _around(letter: Letter, *, clear: bool) -> Iterator[str]:
         yield f"kept      of {letter.records:,} records what --body shows: it cannot be sent again"
         return
     if letter.around is not None:
-        yield "key       sealed, as the headers are: no key of HCP_SEAL__KEYS opens them"
+        yield "key       sealed, as the headers are: no key of ours opens them"
         return
     yield f"key       {_code(letter.key, clear=clear)}"
     for name, value in letter.headers:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from pipeline import metrics
+from pipeline.month_keys import KeyRingError
 from pipeline.signing import NotSigned
 from producers.gateway.errors import Forbidden, NotSupported, RateLimited, Refused, Unauthorized
 from producers.gateway.ledger import LedgerAway
@@ -144,7 +145,7 @@ def _(error: SpoolFull) -> Problem:
 
 
 @of.register
-def _(_: SpoolBroken) -> Problem:
+def _(_: SpoolBroken | KeyRingError) -> Problem:
     said = "The gateway cannot store anything; send the same again later"
     return Problem(503, "broken", said, headers=_again(RETRY_AFTER_SECONDS))
 

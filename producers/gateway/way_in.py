@@ -174,7 +174,7 @@ class WayIn:
         event, stream = received.event, Stream.CASE
         if isinstance(event, ReviewEvent):
             stream = Stream.REVIEW
-            self._seal_reviewer(event, received.event_id)
+            self._seal_reviewer(event, received.event_id, received.received_at)
         value = _encode(event)
         if sent is not None:
             value = with_unknown(value, type(event), sent)
@@ -192,7 +192,7 @@ class WayIn:
         )
         return Record(received.event_id, received.digest, stream.value, key.encode(), headers, value)
 
-    def _seal_reviewer(self, event: ReviewEvent, event_id: str) -> None:
+    def _seal_reviewer(self, event: ReviewEvent, event_id: str, at: datetime) -> None:
         """No clear identity goes further. The mark is ours alone: a sender's may be a phone number in clear."""
         event.reviewer_mark = ""
         match event.reviewer:
@@ -202,7 +202,7 @@ class WayIn:
                 reviewer = self._open(event_id, sealed)
             case Reviewer() as reviewer:
                 event.reviewer = self.sealer.seal_reviewer(
-                    event_id, reviewer.name, reviewer.phone, reviewer.id_number
+                    event_id, reviewer.name, reviewer.phone, reviewer.id_number, at=at
                 )
         event.reviewer_mark = self.sealer.mark_of(reviewer)
 

@@ -1,5 +1,7 @@
 """The reviewer's identity: sealed as soon as its row is read, before anything is stored or sent."""
 
+from datetime import datetime
+
 from pipeline.sealing import Sealer
 from pipeline.settings import Seal
 from producers.errors import CannotImportError
@@ -14,11 +16,11 @@ def sealer_of(seal: Seal) -> Sealer:
         raise CannotImportError(f"{error}; without it no reviewer's identity is imported") from None
 
 
-def seal(event: ReviewEvent, sealer: Sealer) -> None:
-    """Replace the identity in clear by a sealed one, and mark it. Changes the event."""
+def seal(event: ReviewEvent, sealer: Sealer, received_at: datetime) -> None:
+    """Replace the identity in clear by a sealed one, with the key of the month in which it came, and mark it. Changes the event."""
     reviewer = event.reviewer
     if isinstance(reviewer, Reviewer):
         event.reviewer = sealer.seal_reviewer(
-            str(event.event_id), reviewer.name, reviewer.phone, reviewer.id_number
+            str(event.event_id), reviewer.name, reviewer.phone, reviewer.id_number, at=received_at
         )
         event.reviewer_mark = sealer.mark_of(reviewer)

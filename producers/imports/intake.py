@@ -107,7 +107,7 @@ class Intake:
             repeated = self._mapping.key(row, ordinal) in self._ahead.repeated
             remarks = said(self.inspection.judge(row, event, self._shift, repeated=repeated))
         elif self._sealer is not None:
-            seal(event, self._sealer)
+            seal(event, self._sealer, self._received_at)
         if self._mapping.is_shared(row, self._ahead.shared):
             self.counts.shared += 1
             remarks = remarks if isinstance(event, CaseEvent) else _OTHERS

@@ -1,7 +1,7 @@
 """Simulated citizens: who reviews a service, when, how, and what goes wrong on the way. No real person said any of it."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 from msgspec.structs import replace
@@ -11,8 +11,8 @@ from producers.simulation.ids import new_id
 from schemas.codes import BAD_LEVELS, Channel, HandlingMode, reason_codes
 from schemas.events import CaseEvent, ReviewEvent
 
-Seal = Callable[[str, str, str], str]
-"""(event id, name, phone) → the sealed identity: `pipeline.sealing.Sealer.seal_reviewer`."""
+Seal = Callable[[str, str, str, datetime], str]
+"""(event id, name, phone, when) → the sealed identity, as `pipeline.sealing.Sealer.seal_reviewer` makes it."""
 
 REVIEWED = {HandlingMode.OFFLINE: 0.97, HandlingMode.ONLINE: 0.955}
 DEFAULTED = 0.5
@@ -94,7 +94,9 @@ def _review(case: CaseEvent, rng: Random, seal: Seal) -> ReviewEvent:
         dept_code=case.dept_code,
         device_id=f"{case.window_code}-E1" if channel is Channel.TERMINAL and case.window_code else "",
         real_name=real_name,
-        reviewer=seal(event_id, "模拟", f"1990000{rng.randint(0, 9999):04d}") if real_name else None,
+        reviewer=seal(event_id, "模拟", f"1990000{rng.randint(0, 9999):04d}", submitted_at)
+        if real_name
+        else None,
     )
 
 

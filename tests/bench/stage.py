@@ -21,7 +21,7 @@ from pipeline.log import declare_topics
 from pipeline.settings import Settings
 from tests.bench.figures import Figure
 from tests.bench.load import Load, Must, send
-from tests.conftest import CACHE, PASSWORD, SEAL_KEY
+from tests.conftest import CACHE, MONTHS, PASSWORD, SEAL_KEY
 from tests.harness import System
 from tests.wait import wait_for
 
@@ -66,7 +66,7 @@ class Stage:
             {
                 "kafka": {"bootstrap_servers": self.kafka.bootstrap_servers, "topic_prefix": prefix},
                 "database": {"url": url or self.postgres.url},
-                "seal": {"current": "test", "keys": {"test": SEAL_KEY}},
+                "seal": {"current": "test", "keys": {"test": SEAL_KEY}, "months": MONTHS},
                 "worker": {"group": f"bench-{next(self._numbers)}"},
             }
         )

@@ -1,6 +1,7 @@
 """Expected errors are one sentence; a defect keeps its traceback."""
 
 import errno
+from datetime import UTC, datetime
 
 import psycopg2
 import pytest
@@ -11,8 +12,12 @@ from sqlalchemy.exc import OperationalError
 from deploy.errors import StackError
 from deploy.failures import sentence
 from pipeline.ledger.failures import Stop
+from pipeline.month_keys import Destroyed, KeyRingError
+from pipeline.sealing import KeyDestroyed
 from pipeline.settings import NotConfiguredError, Settings
 from producers.errors import CannotImportError, NotPublishedError
+
+AT = datetime(2029, 12, 2, tzinfo=UTC)
 
 
 def wrong_setting() -> Exception:
@@ -31,6 +36,11 @@ def wrong_setting() -> Exception:
         (NotPublishedError("not acknowledged"), "not acknowledged"),
         (NotConfiguredError("no database: set HCP_DATABASE__URL"), "no database: set HCP_DATABASE__URL"),
         (Stop("no slot"), "no slot"),
+        (KeyRingError("the folder is not there"), "the folder is not there"),
+        (
+            KeyDestroyed(202611, Destroyed(AT, "li", "why")),
+            "the key of 2026-11 was destroyed on 2029-12-02 by li: why",
+        ),
         (wrong_setting(), "HCP_WORKER__SLOTS: Input should be greater than or equal to 1"),
         (OSError(errno.ENOSPC, "full", "/data"), "/data: the disk is full: make room"),
         (KafkaConnectionError(), "Kafka (HCP_KAFKA__BOOTSTRAP_SERVERS)"),

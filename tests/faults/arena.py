@@ -20,7 +20,7 @@ from pipeline.ledger.migrate import upgrade
 from pipeline.settings import Settings
 from pipeline.worker.slot import _CLASS as SLOTS
 from schemas.topics import INPUTS, Stream
-from tests.conftest import CACHE, PASSWORD, SEAL_KEY
+from tests.conftest import CACHE, MONTHS, PASSWORD, SEAL_KEY
 from tests.faults.clock import Clock
 from tests.faults.crew import RESTART_SECONDS, Crew
 from tests.faults.disk import own_mounts, small_disk
@@ -133,7 +133,7 @@ class Arena:
             {
                 "kafka": {"bootstrap_servers": bootstrap, "topic_prefix": "faults."},
                 "database": {"url": url},
-                "seal": {"current": "test", "keys": {"test": SEAL_KEY}},
+                "seal": {"current": "test", "keys": {"test": SEAL_KEY}, "months": MONTHS},
                 "worker": {
                     "group": "faults",
                     "watch_seconds": 2,

@@ -17,10 +17,11 @@ from pipeline.settings import Seal
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, digest
 from schemas.topics import Stream
-from tests.conftest import SEAL_KEY
+from tests.conftest import MONTHS, SEAL_KEY
 from tests.harness import case, review
 
-SEALER = Sealer(Seal(current="Test", keys={"Test": SEAL_KEY}))
+SEAL = Seal(current="Test", keys={"Test": SEAL_KEY}, months=MONTHS)
+SEALER = Sealer(SEAL)
 APPENDED = datetime(2026, 11, 23, 2, 0, 0, 5000, tzinfo=UTC)
 APPENDED_MS = 1_795_399_200_005
 AFTER = datetime(2026, 11, 24, tzinfo=UTC)
@@ -192,14 +193,12 @@ def test_key_and_headers_of_a_dead_letter_are_sealed_apart_from_its_value() -> N
 
 def test_a_defect_of_ours_is_told_and_hides_no_record() -> None:
     class Broken(Sealer):
-        def seal_reviewer(self, *_: str) -> str:
+        def seal_reviewer(self, *_: str, at: datetime) -> str:  # noqa: ARG002  the name counts
             raise ArithmeticError(PHONE)
 
     bad, good = (msgspec.json.encode(given(reviewer=who)) for who in ({"phone": PHONE}, None))
     records = [Record(n, APPENDED_MS, b"k", (), value) for n, value in enumerate((bad, good))]
-    got = decode(
-        Portion(Stream.REVIEW, "t", 2, 0, 2, records), Broken(Seal(current="Test", keys={"Test": SEAL_KEY}))
-    )
+    got = decode(Portion(Stream.REVIEW, "t", 2, 0, 2, records), Broken(SEAL))
     assert [(dead.reason, dead.message) for dead in got.dead] == [(Reason.FOLD_ERROR, "ArithmeticError")]
     assert [(kept.value, kept.refused) for kept in unpack(got.raw)] == [(None, True), (good, False)]
 
@@ -255,7 +254,10 @@ def kept_reviewer(body: dict[str, Any]) -> tuple[str, str]:
         ({"id_number": "610326x"}, Reviewer("", "", "610326x")),
         ("张三", Reviewer("张三")),
         ("s1.x.short", Reviewer("s1.x.short")),
-        (f"x {SEALER.seal_reviewer('e1', '李四')}", Reviewer(f"x {SEALER.seal_reviewer('e1', '李四')}")),
+        (
+            f"x {SEALER.seal_reviewer('e1', '李四', at=APPENDED)}",
+            Reviewer(f"x {SEALER.seal_reviewer('e1', '李四', at=APPENDED)}"),
+        ),
     ],
 )
 def test_an_open_identity_is_sealed_whole_about_its_event(open_: Any, whole: Reviewer) -> None:
@@ -265,18 +267,20 @@ def test_an_open_identity_is_sealed_whole_about_its_event(open_: Any, whole: Rev
 
 
 def test_a_sealed_identity_stays_and_gets_the_mark_that_the_open_one_got() -> None:
-    sealed = SEALER.seal_reviewer("e1", "张三", PHONE)
+    sealed = SEALER.seal_reviewer("e1", "张三", PHONE, at=APPENDED)
     assert kept_reviewer(given(reviewer=sealed)) == (sealed, SEALER.mark(PHONE))
 
 
 def test_a_seal_that_is_not_ours_to_open_has_no_mark() -> None:
-    of_another_event = SEALER.seal_reviewer("e2", "张三", PHONE)
+    of_another_event = SEALER.seal_reviewer("e2", "张三", PHONE, at=APPENDED)
     of_no_identity = SEALER.seal(b"[]", "e1")
     for sealed in (of_another_event, of_no_identity):
         assert kept_reviewer(given(reviewer=sealed)) == (sealed, "")
 
 
-@pytest.mark.parametrize("reviewer", [SEALER.seal_reviewer("e1", "张三", PHONE), {"phone": PHONE}])
+@pytest.mark.parametrize(
+    "reviewer", [SEALER.seal_reviewer("e1", "张三", PHONE, at=APPENDED), {"phone": PHONE}]
+)
 def test_a_senders_own_mark_stays(reviewer: Any) -> None:
     assert kept_reviewer(given(reviewer=reviewer, reviewer_mark="mine"))[1] == "mine"
 

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import time
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -19,20 +21,22 @@ from pipeline.settings import Seal, load
 from pipeline.weak_keys import weakness
 from schemas.events import Reviewer
 from schemas.topics import Stream
+from tests.conftest import MONTHS
 from tests.harness import review
 
+AT = datetime(2026, 11, 23, tzinfo=UTC)
 OLD, NEW, NEXT = (base64.b64encode(sha256(name).digest()).decode() for name in (b"old", b"new", b"next"))
 
 
 def ring(current: str, root: str = "", **keys: str) -> Seal:
-    return Seal.model_validate({"current": current, "root": root, "keys": keys})
+    return Seal.model_validate({"current": current, "root": root, "keys": keys, "months": MONTHS})
 
 
 def test_a_retry_gives_the_same_bytes_and_only_the_same_event_opens_them() -> None:
     sealer = Sealer(ring("a", a=OLD))
-    sealed = sealer.seal_reviewer("e1", "张三", "19900001234", "")
-    assert sealed == sealer.seal_reviewer("e1", "张三", "19900001234", "")
-    assert sealed != sealer.seal_reviewer("e2", "张三", "19900001234", "")
+    sealed = sealer.seal_reviewer("e1", "张三", "19900001234", "", at=AT)
+    assert sealed == sealer.seal_reviewer("e1", "张三", "19900001234", "", at=AT)
+    assert sealed != sealer.seal_reviewer("e2", "张三", "19900001234", "", at=AT)
     assert "19900001234" not in sealed
     assert sealer.open_reviewer("e1", sealed).phone == "19900001234"
     with pytest.raises(CannotOpen):
@@ -41,10 +45,10 @@ def test_a_retry_gives_the_same_bytes_and_only_the_same_event_opens_them() -> No
 
 def test_after_a_rotation_the_old_key_still_opens_and_marks_stay_alike() -> None:
     before, after = Sealer(ring("m", m=OLD)), Sealer(ring("b", "m", m=OLD, b=NEW))
-    assert after.open_reviewer("e", before.seal_reviewer("e", phone="1")).phone == "1"
+    assert after.open(before.seal(b"1", "e"), "e") == b"1"
     assert before.mark("199 0000 1234") == after.mark("19900001234") != after.mark("19900001235")
     with pytest.raises(CannotOpen):
-        before.open_reviewer("e", after.seal_reviewer("e", phone="1"))
+        before.open(after.seal(b"1", "e"), "e")
 
 
 def test_a_mark_stays_when_keys_sort_before_the_root_and_when_others_go() -> None:
@@ -55,10 +59,10 @@ def test_a_mark_stays_when_keys_sort_before_the_root_and_when_others_go() -> Non
         ring("Z9", "m", m=OLD, Z9=NEXT),
     ]
     assert len({Sealer(one).mark("19900001234") for one in rings}) == 1
-    sealed = Sealer(rings[1]).seal_reviewer("e", phone="1")
-    assert Sealer(rings[2]).open_reviewer("e", sealed).phone == "1"
+    sealed = Sealer(rings[1]).seal(b"1", "e")
+    assert Sealer(rings[2]).open(sealed, "e") == b"1"
     with pytest.raises(CannotOpen):
-        Sealer(rings[3]).open_reviewer("e", sealed)
+        Sealer(rings[3]).open(sealed, "e")
     assert Sealer(ring("a", a=NEW)).mark("19900001234") != Sealer(rings[0]).mark("19900001234"), "the twin"
 
 
@@ -113,7 +117,9 @@ def test_several_keys_need_a_root_and_a_root_needs_its_key() -> None:
     assert ring("m", m=OLD).root_id == "m"
 
 
-@pytest.mark.parametrize("text", ["", "s1.a.AAAA", "s1.zz.AAAA", "13800001111", "s1.a.%%%"])
+@pytest.mark.parametrize(
+    "text", ["", "s1.a.AAAA", "s1.zz.AAAA", "13800001111", "s1.a.%%%", "s1.m202611.AAAA"]
+)
 def test_what_is_not_sealed_by_us_does_not_open(text: str) -> None:
     with pytest.raises(CannotOpen):
         Sealer(ring("a", a=OLD)).open(text)
@@ -135,7 +141,10 @@ def test_keys_of_the_environment_replace_those_of_the_file(monkeypatch: pytest.M
     with pytest.raises(ValidationError, match="HCP_SEAL__ROOT is missing"):
         load()
     monkeypatch.setenv("HCP_SEAL__ROOT", "k2")
+    with (Path(os.environ["HCP_STACK__DATA_DIR"]) / "env").open("a") as env:
+        env.write("HCP_SEAL__MONTHS='/where/the/stack/has/them'\n")
     seal = load().seal
+    assert seal.months == Path("/where/the/stack/has/them"), "keys are taken away, their folder stays"
     assert (list(seal.keys), seal.current, seal.root_id) == (["k2", "k3"], "k3", "k2")
     assert load().worker.slots == 3
 
@@ -171,6 +180,13 @@ def test_weak_keys_are_refused(key: bytes, why: str) -> None:
 def test_random_keys_are_none_of_them() -> None:
     dice = Random(1)
     assert {weakness(dice.randbytes(32)) for _ in range(1_000)} == {""}
+
+
+@pytest.mark.parametrize("key_id", ["m202611", "m202613x", "m202611a1b2c3d4"])
+def test_a_key_of_the_settings_has_no_month_for_a_name(key_id: str) -> None:
+    with pytest.raises(ValidationError, match="is one of a month's key: call it otherwise"):
+        ring(key_id, **{key_id: OLD})
+    assert ring("m20261", m20261=OLD).current == "m20261"
 
 
 def test_what_is_no_base64_is_no_key() -> None:

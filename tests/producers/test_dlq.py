@@ -26,12 +26,12 @@ from producers.dlq.choice import chosen, named, wanted
 from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
 from producers.publish import Sent
-from tests.conftest import SEAL_KEY
+from tests.conftest import MONTHS, SEAL_KEY
 from tests.harness import now, review
 from tests.ledger.test_fold import Ledger, book  # noqa: F401  `book` is a fixture
 from tests.letters import APPENDED, TOPIC, letter, letters_of, refuse, unreadable
 
-SEALER = Sealer(Seal.model_validate({"current": "t", "keys": {"t": SEAL_KEY}}))
+SEALER = Sealer(Seal.model_validate({"current": "t", "keys": {"t": SEAL_KEY}, "months": MONTHS}))
 ZONE = ZoneInfo("Asia/Shanghai")
 HOUR = timedelta(hours=1)
 

@@ -20,7 +20,7 @@ from pipeline.settings import Settings
 from producers.simulation.miniature import Miniature
 from producers.simulator.run import Order, run
 from producers.simulator.tally import Tally
-from tests.conftest import CACHE, PASSWORD, SEAL_KEY
+from tests.conftest import CACHE, MONTHS, PASSWORD, SEAL_KEY
 from tests.gateway import GatewayProcess
 from tests.harness import System
 from tests.wait import wait_for
@@ -68,7 +68,7 @@ class Ground:
             {
                 "kafka": {"bootstrap_servers": self._kafka.bootstrap_servers, "topic_prefix": "soak."},
                 "database": {"url": self._postgres.url},
-                "seal": {"current": "test", "keys": {"test": SEAL_KEY}},
+                "seal": {"current": "test", "keys": {"test": SEAL_KEY}, "months": MONTHS},
                 "worker": {"group": "soak", "watch_seconds": 2, "sweep_seconds": 5},
             }
         )

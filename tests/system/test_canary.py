@@ -8,6 +8,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,7 +178,9 @@ def play(system: System, gateway: GatewayProcess) -> None:
     )
     system.send_raw(topic_review, twice.encode())
     event = review("C3", 5)
-    sealed = Sealer(system.settings.seal).seal_reviewer(event["event_id"], **told("sealed"))
+    sealed = Sealer(system.settings.seal).seal_reviewer(
+        event["event_id"], **told("sealed"), at=datetime.now(UTC)
+    )
     system.send(event | {"reviewer": sealed})
     around = PEOPLE["around"]
     system.send_raw(
@@ -241,7 +244,7 @@ SPELLED = f"{PEOPLE['comment'].phone[:3]}-{PEOPLE['comment'].phone[3:]}"
 LEAKY = """
     from pipeline.ledger import decode
     decode._may_repeat = lambda value: False
-    decode.seal_around = lambda key, headers, about, sealer: repr((key, headers)).encode()
+    decode.seal_around = lambda key, headers, about, sealer, at: repr((key, headers)).encode()
 """
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -172,6 +174,12 @@ def test_the_simulated_week_until_done(folder: Folder) -> None:
     assert "the ledger is whole" in done.stdout
     assert time.monotonic() - began < 60
     assert folder.processes() == []
+    months = folder.data / "months"
+    assert folder.settings().seal.months == months.resolve()
+    files = [months, *months.iterdir()]
+    assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o700, 0o600}
+    assert all(re.fullmatch(r"m20\d{4}\.key", one.name) for one in files[1:])
+    assert len(files) > 1, "somebody was named, and nobody had to do anything for it"
 
 
 def test_real_cases_with_simulated_citizens_until_done(folder: Folder, tmp_path: Path) -> None:

@@ -15,13 +15,15 @@ from pipeline.ledger.decode import Decoded, decode
 from pipeline.ledger.fold import Folded
 from pipeline.ledger.portion import Portion, Record
 from pipeline.ledger.positions import TopicPartition
+from pipeline.month_keys import KeyRingError
 from pipeline.sealing import Sealer
 from pipeline.settings import Seal
 from pipeline.worker import attempts, blocked
 from pipeline.worker.attempts import IN_VAIN, UNIQUE_TRIES, Attempts, OwnFaultError
 from pipeline.worker.folding import Folding
 from schemas.topics import Stream
-from tests.conftest import SEAL_KEY
+from tests.conftest import MONTHS, SEAL_KEY
+from tests.wait import wait_for
 
 SECONDS = 10
 BAD, GOOD = ("t", 1), ("t", 2)
@@ -59,7 +61,7 @@ class Fold:
     """Folds whatever holds none of the `bad` places; `tries` of single records that are in the way."""
 
     def __init__(self, *bad: tuple[TopicPartition, int]) -> None:
-        self.sealer = Sealer(Seal(current="t", keys={"t": SEAL_KEY}))
+        self.sealer = Sealer(Seal(current="t", keys={"t": SEAL_KEY}, months=MONTHS))
         self.bad = set(bad)
         self.error: Exception = error("42P01")
         self.folded: dict[TopicPartition, list[int]] = {BAD: [], GOOD: []}
@@ -140,6 +142,41 @@ def test_what_is_told_of_it_names_the_record_and_the_command() -> None:
     assert "hcp positions skip t/1/5 --why" in said
 
 
+class KeysAway(Fold):
+    """Reads nothing until the months' keys are there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away, self.tried = True, 0
+        self.twice = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+
+    def decode(self, portion: Portion, stepped_over: Mapping[int, str]) -> Decoded:
+        if not self.away:
+            return super().decode(portion, stepped_over)
+        self.tried += 1
+        if self.tried == 2:
+            self.loop.call_soon_threadsafe(self.twice.set)
+        raise KeyRingError("the folder is not mounted")
+
+
+def test_while_the_months_keys_are_away_records_are_decoded_again_and_nothing_is_blocked() -> None:
+    async def story() -> None:
+        fold, sought = KeysAway(), asyncio.Queue[Mapping[TopicPartition, int]]()
+        one = folding(fold, Ledger(), sought)
+        running = asyncio.create_task(one.run())
+        await one.take_in([portion(BAD, 5), portion(GOOD, 7)])
+        await asyncio.wait_for(fold.twice.wait(), SECONDS)
+        assert one.last_error == "KeyRingError: the folder is not mounted", "as `hcp status` has it"
+        assert one.not_read() == set(), "no record is to be skipped for it"
+        fold.away = False
+        await asyncio.to_thread(wait_for, lambda: fold.folded == {BAD: [5], GOOD: [7]}, SECONDS)
+        running.cancel()
+        one.close()
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("raised", "times"),
     [
@@ -172,6 +209,7 @@ def test_how_often_it_is_tried_before_it_is_its_own_fault(raised: Exception, tim
         (error(errorcodes.DEADLOCK_DETECTED, psycopg2.OperationalError), True),
         (psycopg2.OperationalError("the connection is closed"), False),
         (error("42P01"), False),
+        (KeyRingError("the folder is not mounted"), True),
     ],
 )
 def test_what_is_nobodys_fault_is_tried_for_as_long_as_it_takes(raised: Exception, answers: bool) -> None:

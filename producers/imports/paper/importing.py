@@ -140,7 +140,7 @@ def review(
     event = read(ReviewEvent, msgspec.json.encode(body), received_at).event
     event.received_at = received_at
     if sealer is not None:
-        seal(event, sealer)
+        seal(event, sealer, received_at)
     fields = {name: getattr(event, name) for name in ReviewEvent.__struct_fields__}
     return PaperReview(**fields, scan_ref=body["scan_ref"], form_no=form)
 

@@ -59,7 +59,7 @@ def settings_in(folder: Path, **gateway: Any) -> Settings:
         {
             "kafka": {"bootstrap_servers": "127.0.0.1:9", "topic_prefix": "none."},
             "database": {"url": "postgresql://hcp:x@127.0.0.1:9/none"},
-            "seal": {"current": "test", "keys": {"test": SEAL_KEY}},
+            "seal": {"current": "test", "keys": {"test": SEAL_KEY}, "months": folder / "months"},
             "gateway": {"port": 0, "spool_dir": folder / "spool", "spool_bytes": 64 * 2**20} | gateway,
         }
     )

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.clock import utc_now
 from pipeline.edge import Vouched
 from pipeline.sealing import Sealer
 from schemas.cloudevents import SENT_DIGEST
@@ -254,7 +255,7 @@ def test_one_phone_has_one_mark_however_a_device_writes_it(gateway: House) -> No
 
 def test_a_seal_of_ours_is_opened_for_the_mark_and_a_foreign_one_refused(gateway: House) -> None:
     sealer, event_id = Sealer(gateway.settings.seal), str(uuid7())
-    sealed = sealer.seal_reviewer(event_id, phone="13800001111")
+    sealed = sealer.seal_reviewer(event_id, phone="13800001111", at=utc_now())
     assert gateway.send(at_window(event_id=event_id, reviewer=sealed)).status_code == 202
     assert gateway.values()[0]["reviewer_mark"] == sealer.mark("13800001111")
     for foreign in (sealed, "王小明", "s1.other.AAAA"):
@@ -407,6 +408,25 @@ def test_a_broken_spool_says_when_to_come_again(gateway: House) -> None:
     refused = gateway.send(at_window())
     assert problem(refused)[:2] == (503, "broken")
     assert int(refused.headers["retry-after"]) > 0
+
+
+def test_without_the_months_keys_nothing_is_taken_in_clear_and_it_says_when_to_come_again(
+    gateway: House,
+) -> None:
+    months = gateway.settings.seal.months
+    months.write_text("no folder")
+    for refused in (
+        gateway.send(at_window(reviewer=REVIEWER)),
+        batch(gateway, [envelope(at_window()), envelope(at_window(reviewer=REVIEWER))]),
+    ):
+        assert problem(refused)[:2] == (503, "broken")
+        assert int(refused.headers["retry-after"]) > 0
+    assert gateway.rows() == []
+    assert gateway.send(at_window()).status_code == 202, "who names nobody needs no key"
+    months.unlink()
+    assert gateway.send(at_window(reviewer=REVIEWER)).status_code == 202
+    at = gateway.clock()
+    assert gateway.values()[-1]["reviewer"].startswith(f"s1.m{at:%Y%m}"), "of the month in which it came"
 
 
 def test_a_full_spool_says_when_to_come_again(tmp_path: Path) -> None:

@@ -22,11 +22,11 @@ from producers.imports.listing import HIDDEN
 from producers.placeholders import ClaimedReview
 from schemas.events import CaseEvent, ReviewEvent
 from schemas.identifiers import OWN_CASE_PREFIX
-from tests.conftest import SEAL_KEY
+from tests.conftest import MONTHS, SEAL_KEY
 from tests.producers.imports.test_sources import BY_SERVICE, COMPACT, ONE_NUMBER, PROVINCE, REPORTED
 
 AT = datetime(2026, 11, 23, 2, tzinfo=UTC)
-SEAL = Seal.model_validate({"current": "k", "keys": {"k": SEAL_KEY}})
+SEAL = Seal.model_validate({"current": "k", "keys": {"k": SEAL_KEY}, "months": MONTHS})
 Rows = list[dict[str, str]]
 
 

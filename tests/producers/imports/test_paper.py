@@ -29,11 +29,11 @@ from schemas.catalogue import departments
 from schemas.codes import SATISFACTION, Channel, reason_codes
 from schemas.events import ReviewEvent
 from schemas.reading import read
-from tests.conftest import SEAL_KEY
+from tests.conftest import MONTHS, SEAL_KEY
 from tests.producers.imports.filling import BATCH, ISSUE, Lines, keying, line
 from tests.producers.imports.test_cases import Log
 
-SEAL = {"current": "k", "keys": {"k": SEAL_KEY}}
+SEAL = {"current": "k", "keys": {"k": SEAL_KEY}, "months": MONTHS}
 NOW = datetime.now(UTC)
 
 
