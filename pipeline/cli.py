@@ -1,4 +1,4 @@
-"""`hcp migrate | topics | worker | verify | case | positions | outbox | replay`: the pipeline's commands."""
+"""`hcp migrate | topics | worker | verify | case | positions | outbox | seal | replay`: the pipeline's commands."""
 
 import getpass
 import json
@@ -14,10 +14,12 @@ positions = typer.Typer(help="Where the ledger stands in the log.", no_args_is_h
 outbox = typer.Typer(
     help="What the log does not take: rows that the relay has set aside.", no_args_is_help=True
 )
+seals = typer.Typer(help="The months' keys, which seal identities and dead letters.", no_args_is_help=True)
 cases = typer.Typer(help="Whose a service is.", no_args_is_help=True)
 app.add_typer(cases, name="case")
 app.add_typer(positions, name="positions")
 app.add_typer(outbox, name="outbox")
+app.add_typer(seals, name="seal")
 app.add_typer(replay, name="replay")
 
 
@@ -176,3 +178,42 @@ def retry(
     with opened(load()) as connection:
         count = put_back(connection, None if every else ids, by or getpass.getuser())
     typer.echo(f"{count} rows will be sent again; `hcp outbox list` shows what is refused again")
+
+
+@seals.command("list")
+def list_months(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Each month: when its key was made, what it seals, when it is due to be destroyed or which tickets hold it, when it was."""
+    from pipeline.ledger.key_retention import lines
+
+    settings = load()
+    months = lines(settings)
+    if as_json:
+        typer.echo(json.dumps([month.as_json() for month in months], ensure_ascii=False))
+        return
+    for month in months:
+        typer.echo(month.shown(settings.rules.zone))
+    if not months:
+        typer.echo(f"no month has a key yet in {settings.seal.months.resolve()}")
+
+
+@seals.command()
+def destroy(
+    month: Annotated[str, typer.Argument(help="Such as 2026-11, in UTC.")],
+    why: Annotated[str, typer.Option(help="For the record.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts that looked before.")] = False,
+) -> None:
+    """Destroy a month's key before its time: nobody reads the identities and dead letters of that month again. Says what, and asks."""
+    from datetime import UTC, datetime
+
+    from pipeline.ledger.key_retention import line_of
+    from pipeline.month_keys import MonthKeys
+
+    if not why.strip():
+        raise typer.BadParameter("--why is empty: say why this month's identities must not be read any more")
+    settings, now = load(), datetime.now(UTC)
+    line = line_of(settings, month, now)
+    typer.echo(line.shown(settings.rules.zone))
+    if not (yes or typer.confirm("Destroy its key? It cannot be undone.")):
+        return
+    MonthKeys(settings.seal.months).destroy(line.month, now, getpass.getuser(), why.strip())
+    typer.echo("destroyed; processes that run know it within half a minute")

@@ -24,6 +24,7 @@ from pipeline import metrics
 from pipeline.ledger import components
 from pipeline.ledger.engine import engine
 from pipeline.ledger.fold import Folder
+from pipeline.ledger.key_retention import destroy_due
 from pipeline.ledger.positions import TopicPartition
 from pipeline.ledger.received import signed_since
 from pipeline.ledger.reroute import reroute
@@ -51,6 +52,8 @@ COMMIT_SECONDS = 5.0
 RECENT = timedelta(days=3)
 """What the sweep looks at each time; once in 60 times it looks at everything."""
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+KEYS_SECONDS = 24 * 3600.0
+"""Between two looks for keys whose retention is over: it is years, and a look reads every review."""
 REROUTE_PAUSE_SECONDS = 0.2
 """Between portions of rerouted tickets: in this time the relay sends as many, and nobody's ticket waits behind them."""
 GC_THRESHOLDS = (500_000, 20, 100)
@@ -124,7 +127,16 @@ class Worker:
             async for portions in rounds:
                 await self.folding.take_in(portions)
 
-        for task in (self.folding.run, self._watch, self._sweep, self._heartbeat, self._commit, self._relay):
+        tasks = (
+            self.folding.run,
+            self._watch,
+            self._sweep,
+            self._keys,
+            self._heartbeat,
+            self._commit,
+            self._relay,
+        )
+        for task in tasks:
             app.task(self._fatal(app, task))
         return app
 
@@ -189,6 +201,16 @@ class Worker:
             log.info("services_resettled", extra={"services": settled})
         while reroute(self.ledger, self.folder) and not self._stopping.wait(REROUTE_PAUSE_SECONDS):
             pass
+
+    async def _keys(self) -> None:
+        while True:
+            await self._guarded("keys", partial(asyncio.to_thread, self.destroy_due_keys))
+            await asyncio.sleep(KEYS_SECONDS)
+
+    def destroy_due_keys(self) -> None:
+        """Destroy the keys of the months whose retention is over. Blocks."""
+        seal, months = self.settings.seal, self.folder.sealer.months
+        destroy_due(self.ledger, months, datetime.now(UTC), timedelta(days=seal.retention_days), self.name)
 
     async def _heartbeat(self) -> None:
         while True:

@@ -28,6 +28,7 @@ WORDS: dict[str, list[str]] = {
     "positions adopt": ["hcp.case.v1", "--yes"],
     "positions skip": ["hcp.case.v1/0/0", "--why", "a test"],
     "outbox retry": ["--all"],
+    "seal destroy": ["2026-01", "--why", "a test", "--yes"],
     "device placeholders": ["desk-1", "000000"],
     "replay resume": ["replay_1"],
     "replay diff": ["replay_1"],
