@@ -1,4 +1,4 @@
-"""`hcp migrate | topics | worker | verify | case | positions | outbox | seal | replay`: the pipeline's commands."""
+"""`hcp migrate | topics | worker | verify | case | positions | outbox | seal | erase | replay`: the pipeline's commands."""
 
 import getpass
 import json
@@ -217,3 +217,33 @@ def destroy(
         return
     MonthKeys(settings.seal.months).destroy(line.month, now, getpass.getuser(), why.strip())
     typer.echo("destroyed; processes that run know it within half a minute")
+
+
+@app.command()
+def erase(
+    review: Annotated[str, typer.Argument(help="Its event id, or the number of its ticket.")],
+    why: Annotated[str, typer.Option(help="For the record.")],
+    by: Annotated[str, typer.Option(help="Who; the user of this shell if not given.")] = "",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts that looked before.")] = False,
+) -> None:
+    """Erase who gave a review: name, phone and identity number cannot be read any more, here, after a replay or from a backup of the
+    database. The review, its words, its ticket and all figures stay. Asks first.
+    """
+    from pipeline.ledger import erasing
+    from pipeline.times import shown
+
+    if not why.strip():
+        raise typer.BadParameter("--why is empty: say why this identity must not be read any more")
+    settings = load()
+    event_id = erasing.named(settings, review)
+    if not (yes or typer.confirm(f"Erase the identity of the review {event_id}? It cannot be undone.")):
+        return
+    done = erasing.erase(settings, event_id, by or getpass.getuser(), why.strip())
+    typer.echo(
+        f"the identity of {event_id} is erased: taken out of {done.reviews:,} reviews, {done.records:,} raw records and"
+        f" {done.letters:,} dead letters"
+    )
+    if done.until is not None:
+        until = shown(done.until, settings.rules.zone)
+        typer.echo(f"on the log its bytes lie until {until}, as they were sent; nothing of ours opens them")

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from pipeline.edge import Edge
+from pipeline.erasures import Erasures
 from pipeline.month_keys import Destroyed, Month, MonthKeys, month_of, name_of
 from pipeline.settings import NotConfiguredError, Seal
 from schemas.events import Reviewer
@@ -51,6 +52,7 @@ class Sealer:
         self._seal = seal
         self._ciphers = {key_id: AESSIV(seal.key(key_id)) for key_id in seal.keys}
         self.months = MonthKeys(seal.months)
+        self.erasures = Erasures(seal.months / "erased")
 
     @cached_property
     def edge(self) -> Edge:
@@ -86,7 +88,9 @@ class Sealer:
         return self.seal(msgspec.json.encode(Reviewer(name, phone, id_number)), event_id, at=at)
 
     def open_reviewer(self, event_id: str, sealed: str) -> Reviewer:
-        """The identity again. Raises CannotOpen."""
+        """The identity again. Raises CannotOpen, also when it was erased."""
+        if self.erasures.has(event_id):
+            raise CannotOpen("the identity was erased")
         return msgspec.json.decode(self.open(sealed, event_id), type=Reviewer)
 
     def mark(self, identity: str) -> str:

@@ -112,6 +112,8 @@ def reason_flags(codes: tuple[str, ...], satisfaction: int) -> tuple[str, ...]:
 
     Returns a subset of `reason_unknown`, `reason_retired`, `reason_level`.
     """
+    if not codes:
+        return ()
     known = reason_codes()
     flags = set()
     for code in codes:

@@ -1,9 +1,8 @@
 """From a portion to events: what is valid goes on, what is not becomes a dead letter with its reason."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -26,33 +25,30 @@ from pipeline.ledger.portion import (
 )
 from pipeline.ledger.raw import RawFields, pack
 from pipeline.ledger.received import Counted, judge
+from pipeline.ledger.reviewers import ERASED, keep
 from pipeline.month_keys import KeyRingError
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import failed
 from pipeline.rules.records import Entry, Place, key_of
-from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
+from pipeline.sealing import KeyDestroyed, Sealer
 from schemas.cloudevents import SENT_DIGEST
 from schemas.codes import reason_flags
-from schemas.events import CaseEvent, DecisionEvent, Event, Reason, Reviewer, ReviewEvent
-from schemas.reading import MAX_BYTES, Invalid, Received, claimed_by, parse, receive
+from schemas.events import CaseEvent, DecisionEvent, Event, Reason, ReviewEvent
+from schemas.reading import Invalid, Received, claimed_by, parse, receive
 from schemas.topics import Stream
 
 VERSION = version("haochaping")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_MS = 253_402_214_400_000
 """The last day that Python's and PostgreSQL's times both have, in Unix milliseconds."""
-MOST_AROUND = 64 * 1024
+MOSTAROUND = 64 * 1024
 """Bytes of key and headers together: what goes around a value of as many at most."""
-_BACKSLASH = 0x5C
 _AROUND = "around"
 """Sealed about this, too: a value cannot be put in their place."""
-_SEALED = re.compile(r"s1\.[0-9A-Za-z]+\.[0-9A-Za-z_-]{22,}")
 _SHA256 = re.compile(b"[0-9a-f]{64}")
-MARK = "hcp_reviewer_mark"
-"""Header of a raw record: the mark that the fold made of its reviewer. A replay has it also when the key is destroyed."""
-_MARK = re.compile(b"[0-9a-f]{32}")
-EXPIRED = "identity_expired"
-"""Flags a review whose reviewer was dropped: it came open, and the key of the month in which the log took it is destroyed."""
+DIGEST = "hcp_digest"
+"""Header of a raw record whose reviewer was erased: its digest from before, signed by us, for nothing else may say it."""
+_BEFORE = "digest:"
 _KIND: dict[Stream, type[Event]] = {
     Stream.CASE: CaseEvent,
     Stream.REVIEW: ReviewEvent,
@@ -80,7 +76,10 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Decoded:
-    """A portion, read. `raw` is its block, of so many `records`; `skipped` counts tombstones."""
+    """A portion, read. `raw` is its block, of so many `records`; `skipped` counts tombstones.
+
+    `stepped_over`: what was left out of it. `erased`: the erasures that it was read by (`Erasures.known`).
+    """
 
     portion: Portion
     arrivals: list[Arrival]
@@ -88,6 +87,8 @@ class Decoded:
     skipped: int
     raw: bytes
     records: int
+    stepped_over: Mapping[int, str] = field(default_factory=dict)
+    erased: frozenset[str] = frozenset()
 
 
 def decode(
@@ -107,7 +108,7 @@ def decode(
     dead: list[DeadLetter] = []
     raw: list[RawFields] = []
     skipped = 0
-    kind = _KIND[portion.stream]
+    kind, erased = _KIND[portion.stream], sealer.erasures.known
     for record in portion.records:
         got = _read(kind, portion, record, sealer, stepped_over, signed_since)
         if got is None:
@@ -121,7 +122,7 @@ def decode(
             arrivals.append(arrival)
             raw.append((record.offset, record.timestamp, None, headers, value, False))
     records = len(arrivals) + skipped + sum(one.records for one in dead)
-    return Decoded(portion, arrivals, dead, skipped, pack(raw), records)
+    return Decoded(portion, arrivals, dead, skipped, pack(raw), records, stepped_over, erased)
 
 
 def _read(
@@ -152,11 +153,13 @@ def _read(
 
 def dead_letter(portion: Portion, record: Record, reason: str, message: str, sealer: Sealer) -> DeadLetter:
     """This record, refused; with a beginning of each of its parts if it is longer than what is kept. Of one of a month whose
-    key is destroyed length and digest are kept.
+    key is destroyed, and of one that names an event whose identity was erased, length and digest are kept.
     """
     value = record.value
     if isinstance(value, Unreadable):
         return _unread(portion, record, Unreadable(reason, message, value.parts, value.records), sealer)
+    if sealer.erasures.named_in(_whole(record, value or b"")):
+        return _unread(portion, record, Unreadable(reason, message, {"value": Part.of(value or b"")}), sealer)
     key, value = record.key or b"", value or b""
     if len(key) + len(value) + size_of(record.headers) > MOST_KEPT:
         wire = as_bytes(record.headers)
@@ -170,6 +173,10 @@ def dead_letter(portion: Portion, record: Record, reason: str, message: str, sea
         return DeadLetter(record, place, reason, message, sealer.seal(value, *about, at=at).encode(), around)
     except KeyDestroyed:
         return _unread(portion, record, Unreadable(reason, message, {"value": Part.of(value)}), sealer)
+
+
+def _whole(record: Record, value: bytes) -> bytes:
+    return b"\n".join([value, *(said for _, said in record.headers if said)])
 
 
 def seal_around(
@@ -197,6 +204,8 @@ def _unread(portion: Portion, record: Record, found: Unreadable, sealer: Sealer)
     place = Place(portion.topic, portion.partition, record.offset)
     about = place.topic, str(place.partition), str(place.offset)
     at: datetime | None = appended_at(record.timestamp)
+    if any(sealer.erasures.named_in(part.data) for part in found.parts.values()):
+        found = found.without_data()
     try:
         parts = sealer.seal(msgspec.msgpack.encode(found.parts), *about, at=at)
     except KeyDestroyed:
@@ -216,7 +225,7 @@ def _arrive(
     signed_since: datetime,
 ) -> tuple[Arrival, Headers, bytes]:
     """The event of a record, and what may be kept of it: the headers that a replay needs, its bytes with the reviewer sealed."""
-    ce_id, resent_at, edge, headers = _headers(record)
+    ce_id, resent_at, edge, before, headers = _headers(record)
     parsed: tuple[Any, str] = parse(kind, value, ce_id)
     event, event_id = parsed
     claim, at = claimed_by(event, resent_at), appended_at(record.timestamp)
@@ -226,29 +235,29 @@ def _arrive(
         vouched = None if edge is None else sealer.edge.verify(edge, portion.topic, event_id, value)
         counted = judge(vouched, claim, event.received_at, at, signed=edge is not None)
     got: Received[Any] = receive(event, event_id, at, counted.received_at)
-    flags, sent_digest, published = got.flags, None, value
-    if counted.flags:
-        flags = _in_order(flags + counted.flags)
+    digest = got.digest if before is None else _digest_before(before, portion.topic, got, value, sealer)
     if kind is DecisionEvent and not counted.sender:
         raise Invalid(
             Reason.NOT_SIGNED, "a decision needs the signature of a component of ours: hcp case decide"
         )
+    flags, sent_digest, published = got.flags + counted.flags, None, value
     if kind is ReviewEvent:
+        value, odd, more = keep(got.event, event_id, value, record.headers, at, sealer)
+        flags += odd + reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
         if got.event.device_seq is not None:
-            sent_digest = _sent_digest(record, value)
-            headers = *headers, (SENT_DIGEST, sent_digest.encode())  # the value that is kept may be another
-        told = got.event.reviewer, got.event.reviewer_mark
-        value = _seal_reviewer(got.event, got.event_id, value, sealer, record)
-        flags, headers = _of_reviewer(got.event, told, flags, headers)
-        if got.event.reason_codes:
-            odd = reason_flags(tuple(got.event.reason_codes), got.event.satisfaction)
-            flags = _in_order(flags + odd) if odd else flags
-    elif kind is CaseEvent and (wrong := failed(got.event)):
-        flags = _in_order(flags + wrong)
+            sent_digest = _sent_digest(record, published)
+            more = *more, (SENT_DIGEST, sent_digest.encode())  # the value that is kept may be another
+        headers = *more, *headers  # where a replay puts them again
+    elif kind is CaseEvent:
+        flags += failed(got.event)
+    flags = _in_order(flags) if flags else ()
     place = Place(portion.topic, portion.partition, record.offset)
-    entry = Entry(got.event, event_id, got.digest, got.received_at, place, flags, sent_digest, counted.sender)
+    entry = Entry(got.event, event_id, digest, got.received_at, place, flags, sent_digest, counted.sender)
     if edge is not None and (value is not published or counted.received_at is None):
         headers = _signed_as_kept(headers, portion.topic, event_id, counted, value, sealer)
+    if ERASED in flags:
+        said = sealer.edge.sign(portion.topic, event_id, got.received_at, _BEFORE + digest, value)[1]
+        headers = *headers, (DIGEST, said)
     return Arrival(key_of(got.event, event_id), entry), headers, value
 
 
@@ -263,11 +272,21 @@ def _in_order(flags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(flags))
 
 
-def _headers(record: Record) -> tuple[str | None, str | None, bytes | None, Headers]:
-    """`ce_id`, `hcp_received_at` and `hcp_edge`, if they are there, and these as they came: a replay needs no others."""
+def _digest_before(said: bytes, topic: str, got: Received[Any], value: bytes, sealer: Sealer) -> str:
+    """The digest that an event had before its reviewer, whose mark is part of it, was erased."""
+    vouched = sealer.edge.verify(said, topic, got.event_id, value)
+    if vouched is None or not vouched.sender.startswith(_BEFORE):
+        return got.digest
+    return vouched.sender.removeprefix(_BEFORE)
+
+
+def _headers(record: Record) -> tuple[str | None, str | None, bytes | None, bytes | None, Headers]:
+    """`ce_id`, `hcp_received_at`, `hcp_edge` and `hcp_digest`, if they are there; the first three as they came: a replay needs
+    no others.
+    """
     if len(record.headers) > MOST_HEADERS:
         raise Invalid(Reason.TOO_LARGE, f"{len(record.headers)} headers, at most {MOST_HEADERS} are allowed")
-    ce_id = resent_at = edge = None
+    ce_id = resent_at = edge = before = None
     kept: dict[str, tuple[str, bytes]] = {}
     size = len(record.key or b"")
     for header in record.headers:
@@ -283,11 +302,13 @@ def _headers(record: Record) -> tuple[str | None, str | None, bytes | None, Head
         elif name == EDGE:
             edge = value
         else:
+            if name == DIGEST:
+                before = value
             continue
         kept[name] = name, value
-    if size > MOST_AROUND:
-        raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOST_AROUND} bytes together")
-    return ce_id, resent_at, edge, tuple(kept.values())
+    if size > MOSTAROUND:
+        raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOSTAROUND} bytes together")
+    return ce_id, resent_at, edge, before, tuple(kept.values())
 
 
 def _signed_as_kept(
@@ -318,93 +339,6 @@ def _text(name: str, value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise Invalid(Reason.WRONG_TYPE, f"the header {name} is not UTF-8") from None
-
-
-def _seal_reviewer(event: ReviewEvent, event_id: str, value: bytes, sealer: Sealer, record: Record) -> bytes:
-    """Seal what a foreign sender left open; a clear copy is never stored. If the month's key is destroyed, drop it.
-
-    What is stored is read again by a replay, so it must be valid, and a seal must give the mark that the open identity gave.
-    """
-    reviewer = event.reviewer
-    if reviewer is None:
-        return _without_repeats(value)
-    if isinstance(reviewer, str) and _SEALED.fullmatch(reviewer):
-        if not event.reviewer_mark:
-            event.reviewer_mark = _mark(event_id, reviewer, sealer) or _told_mark(record)
-        return _without_repeats(value)
-    if isinstance(reviewer, str):
-        reviewer = Reviewer(name=reviewer)
-    at = appended_at(record.timestamp)
-    try:
-        event.reviewer = sealer.seal_reviewer(
-            event_id, reviewer.name, reviewer.phone, reviewer.id_number, at=at
-        )
-    except KeyDestroyed:
-        event.reviewer = None
-        return _written_anew(value, {"reviewer": {}})  # somebody was named: a replay drops and flags it again
-    if not event.reviewer_mark:
-        event.reviewer_mark = sealer.mark_of(reviewer)
-    return _written_anew(value, {"reviewer": event.reviewer})
-
-
-def _of_reviewer(
-    event: ReviewEvent, told: tuple[Reviewer | str | None, str], flags: tuple[str, ...], headers: Headers
-) -> tuple[tuple[str, ...], Headers]:
-    """Flags and headers, with what became of the reviewer and the mark that were `told`."""
-    reviewer, mark = told
-    if reviewer is None:
-        return flags, headers
-    if event.reviewer is None:
-        return _in_order((*flags, EXPIRED)), headers
-    if event.reviewer_mark != mark:  # ours, and not in the body; first, where a replay puts it again
-        headers = (MARK, event.reviewer_mark.encode()), *headers
-    return flags, headers
-
-
-def _told_mark(record: Record) -> str:
-    """The mark of a sealed identity that does not open any more, as the fold made it when it did."""
-    told = [said for name, said in record.headers if name == MARK and said and _MARK.fullmatch(said)]
-    return told[0].decode() if told else ""
-
-
-def _may_repeat(value: bytes) -> bool:
-    """Whether an identity may stand in this JSON under a key that comes again, perhaps escaped."""
-    return value.count(b'"reviewer"') > 1 or (_BACKSLASH in value and b"\\u00" in value)
-
-
-def _without_repeats(value: bytes) -> bytes:
-    """This JSON without what stands in it under a key that comes again: the last one counts, the first may be in clear."""
-    if not _may_repeat(value):
-        return value
-    repeated = False
-
-    def note(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal repeated
-        repeated = repeated or len(dict(pairs)) < len(pairs)
-
-    json.loads(value, object_pairs_hook=note, parse_int=float)
-    return _written_anew(value, {}) if repeated else value
-
-
-def _written_anew(value: bytes, other: dict[str, Any]) -> bytes:
-    """This JSON object with each key once, and `other` fields of it."""
-    body: dict[str, Any] = msgspec.json.decode(value)
-    written = msgspec.json.encode(body | other)
-    if len(written) > MAX_BYTES:
-        raise Invalid(
-            Reason.TOO_LARGE,
-            f"{len(written)} bytes with the reviewer sealed, at most {MAX_BYTES} are allowed",
-        )
-    return written
-
-
-def _mark(event_id: str, sealed: str, sealer: Sealer) -> str:
-    """The mark of a sealed identity; none if it is not ours to open."""
-    try:
-        reviewer = sealer.open_reviewer(event_id, sealed)
-    except (CannotOpen, msgspec.MsgspecError):
-        return ""
-    return sealer.mark_of(reviewer)
 
 
 Decoder = Callable[[Portion], Decoded]

@@ -104,6 +104,9 @@ class Folder:
         due: list[Decoded] = []
         ends: dict[TopicPartition, int] = {}
         seeks: dict[TopicPartition, int] = {}
+        erased = (
+            self.sealer.erasures.known
+        )  # under the lock: what is erased from now on is erased in the ledger, too
         for one in sorted(decoded, key=lambda d: (d.portion.topic, d.portion.partition, d.portion.start)):
             portion = one.portion
             partition = portion.topic, portion.partition
@@ -113,7 +116,8 @@ class Folder:
             if portion.start > at:
                 seeks[partition] = at
             elif portion.end > at:
-                due.append(one if portion.start == at else self.decode(portion.since(at)))
+                as_read = portion.start == at and one.erased == erased
+                due.append(one if as_read else self.decode(portion.since(at), one.stepped_over))
                 ends[partition] = portion.end
         return due, ends, seeks
 

@@ -23,6 +23,7 @@ from yarl import URL
 from pipeline import metrics
 from pipeline.ledger import components
 from pipeline.ledger.engine import engine
+from pipeline.ledger.erasing import erase_again
 from pipeline.ledger.fold import Folder
 from pipeline.ledger.key_retention import destroy_due
 from pipeline.ledger.positions import TopicPartition
@@ -189,6 +190,8 @@ class Worker:
         while True:
             since = BEGINNING if turn % 60 == 0 else datetime.now(UTC) - RECENT
             await self._guarded("sweep", partial(asyncio.to_thread, self.sweep_once, since))
+            if since is BEGINNING:
+                await self._guarded("erasures", partial(asyncio.to_thread, self.erase_again))
             turn += 1
             await asyncio.sleep(self.settings.worker.sweep_seconds)
 
@@ -201,6 +204,11 @@ class Worker:
             log.info("services_resettled", extra={"services": settled})
         while reroute(self.ledger, self.folder) and not self._stopping.wait(REROUTE_PAUSE_SECONDS):
             pass
+
+    def erase_again(self) -> None:
+        """Take out what a restored database has brought back of identities that were erased. Blocks."""
+        if erased := erase_again(self.settings, self.ledger, self.folder.sealer):
+            log.warning("identities_erased_again", extra={"reviews": erased})
 
     async def _keys(self) -> None:
         while True:

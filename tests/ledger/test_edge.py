@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.edge import HEADER, MOST, MOST_SENDER, Edge, Vouched
-from pipeline.ledger.decode import MARK, Decoded, decode
+from pipeline.ledger.decode import Decoded, decode
 from pipeline.ledger.portion import Headers, Portion, Record
 from pipeline.ledger.raw import unpack
+from pipeline.ledger.reviewers import MARK
 from pipeline.rules.records import AnyEntry
 from pipeline.sealing import Sealer
 from pipeline.settings import Seal

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.ledger.decode import EXPIRED, MARK, Decoded, appended_at, decode, open_around
+from pipeline.ledger.decode import Decoded, appended_at, decode, open_around
 from pipeline.ledger.portion import MOST_KEPT, Headers, Part, Portion, Record, Unreadable
 from pipeline.ledger.raw import unpack
+from pipeline.ledger.reviewers import EXPIRED, MARK
 from pipeline.month_keys import KeyRingError, month_of
 from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
 from pipeline.settings import Seal

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ledger.decode import EXPIRED
+from pipeline.ledger.reviewers import EXPIRED
 from pipeline.ledger.verify import verify
 from pipeline.month_keys import MonthKeys, month_of, name_of
 from pipeline.replay.accept import accept

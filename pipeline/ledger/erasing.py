@@ -1,0 +1,247 @@
+"""Erasing an identity: from now on nothing of ours reads it, and what the database holds of it goes.
+
+Rows, figures and tickets stay. What lies sealed on the log stays there until its retention is over (`Erased.until`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+from sqlalchemy import Engine
+
+from pipeline.erasures import Erasure
+from pipeline.ledger.decode import appended_at, dead_letter, decode, open_around
+from pipeline.ledger.engine import opened_engine, transaction
+from pipeline.ledger.failures import Stop
+from pipeline.ledger.outbox import dead_letter_row
+from pipeline.ledger.portion import Part, Portion, Record, Unreadable
+from pipeline.ledger.raw import RawRecord, pack, unpack
+from pipeline.ledger.received import signed_since
+from pipeline.ledger.reviewers import ERASED
+from pipeline.sealing import CannotOpen, Sealer
+from pipeline.settings import Settings
+from schemas.topics import Stream
+
+_FIND = """
+    select event_id from review where event_id = %(name)s
+    union all select event_id from ticket where ticket_id = %(ticket)s limit 1"""
+_SCHEMAS = """
+    select table_schema from information_schema.tables where table_name = 'raw_block'
+    and table_schema in (select table_schema from information_schema.tables where table_name = 'review') order by 1"""
+_BLOCKS = """
+    select partition, topic_id, first_offset, data from raw_block where topic = %s
+    order by partition, topic_id, first_offset"""
+_WRITE_BLOCK = """
+    update raw_block set data = %s where topic = %s and partition = %s and topic_id = %s and first_offset = %s"""
+_LETTERS = """
+    select partition, topic_id, "offset", reason, message, value, around, parts, records, appended_at from dead_letter
+    where topic = %s"""
+_WRITE_LETTER = """
+    update dead_letter set value = %s, around = null, parts = %s, key = null, headers = '[]'
+    where topic = %s and partition = %s and topic_id = %s and "offset" = %s"""
+_WRITE_TOLD = """
+    update outbox set value = %s, headers = %s where stream = 'dead-letter.v1' and value = %s"""
+_REVIEWS = f"""
+    update review set reviewer = null, reviewer_mark = '',
+        flags = array(
+            select f from unnest(array_remove(flags, '{ERASED}') || '{ERASED}'::text) f order by f collate "C")
+    where event_id = %s and (reviewer is not null or reviewer_mark <> '')"""
+_LEFT = "select distinct event_id from review where event_id = any(%s) and (reviewer is not null or reviewer_mark <> '')"
+
+
+class Erased(NamedTuple):
+    """What was taken out of the database: reviews, raw records and dead letters, in all its ledgers.
+
+    `until`: when the last of these records leaves the log, by the retention of the settings; None if there is none.
+    """
+
+    erasure: Erasure
+    reviews: int
+    records: int
+    letters: int
+    until: datetime | None
+
+
+def named(settings: Settings, name: str) -> str:
+    """The event id of the review with this event id, or of this ticket. Blocks. Raises Stop if there is none."""
+    with opened_engine(settings.database, "erase", pool_size=1) as pool, transaction(pool) as cursor:
+        cursor.execute(_FIND, {"name": name, "ticket": _uuid(name)})
+        row = cursor.fetchone()
+    if row is None:
+        raise Stop(
+            f"no review has the event id {name}, and no ticket this number: see the ticket's page on the desk"
+        )
+    return str(row[0])
+
+
+def erase(settings: Settings, event_id: str, by: str, why: str) -> Erased:
+    """Erase the identity of the reviews with this event id: for all processes at once, then out of the database.
+
+    Blocks while all raw records of reviews are read. May be done again, after an interruption too. Raises KeyRingError.
+    """
+    sealer = Sealer(settings.seal)
+    erasure = sealer.erasures.add(Erasure(event_id, datetime.now(UTC), by, why))
+    with opened_engine(settings.database, "erase", pool_size=2) as pool:
+        return _Eraser(settings, pool, sealer).take_out(erasure)
+
+
+def erase_again(settings: Settings, ledger: Engine, sealer: Sealer) -> int:
+    """Take out what a database that was restored from a backup has brought back; returns of how many reviews. Blocks."""
+    erasures = {one.event_id: one for one in sealer.erasures.all()}
+    if not erasures:
+        return 0
+    with transaction(ledger) as cursor:
+        cursor.execute(_LEFT, [list(erasures)])
+        left = [row[0] for row in cursor.fetchall()]
+    for event_id in left:
+        _Eraser(settings, ledger, sealer).take_out(erasures[event_id])
+    return len(left)
+
+
+class _Eraser:
+    """Takes an identity out of every ledger of a database: the live one, those of replays and those from before."""
+
+    def __init__(self, settings: Settings, pool: Engine, sealer: Sealer) -> None:
+        self._pool, self._sealer = pool, sealer
+        self._topic = settings.kafka.topic(Stream.REVIEW)
+        self._retention = timedelta(milliseconds=settings.kafka.retention_ms)
+        self._since = signed_since(pool)
+        self._last: datetime | None = None
+
+    def take_out(self, erasure: Erasure) -> Erased:
+        """Ledger by ledger."""
+        with transaction(self._pool) as cursor:
+            cursor.execute(_SCHEMAS)
+            schemas = [row[0] for row in cursor.fetchall()]
+        reviews = records = letters = 0
+        for schema in schemas:
+            with self._ledger(schema) as cursor:
+                # A batch that was read before the erasure ends first; one that ends later is read again (`Folder`).
+                cursor.execute("select from stream_position order by topic, partition, topic_id for update")
+            with self._ledger(schema) as cursor:
+                cursor.execute(_REVIEWS, [erasure.event_id])
+                reviews += cursor.rowcount
+            records += sum(self._raw(schema, erasure.event_id))
+            with self._ledger(schema) as cursor:
+                letters += self._letters(cursor)
+        until = None if self._last is None else self._last + self._retention
+        return Erased(erasure, reviews, records, letters, until)
+
+    @contextmanager
+    def _ledger(self, schema: str) -> Iterator[Cursor]:
+        with transaction(self._pool) as cursor:
+            cursor.execute(sql.SQL("set local search_path = {}").format(sql.Identifier(schema)))
+            yield cursor
+
+    def _raw(self, schema: str, event_id: str) -> Iterator[int]:
+        """How many records of each block were written anew. The blocks are read once, and locked one at a time."""
+        for partition, topic_id, first, data in self._blocks(schema):
+            if (block := self._without(unpack(data), partition, event_id)) is not None:
+                records, count = block
+                with self._ledger(schema) as cursor:
+                    cursor.execute(_WRITE_BLOCK, [pack(records), self._topic, partition, topic_id, first])
+                yield count
+
+    def _blocks(self, schema: str) -> Iterator[tuple[int, str, int, bytes]]:
+        with self._ledger(schema) as cursor, cursor.connection.cursor("blocks") as blocks:
+            blocks.itersize = 100
+            blocks.execute(_BLOCKS, [self._topic])
+            for partition, topic_id, first, data in blocks:
+                yield partition, topic_id, first, bytes(data)
+
+    def _without(
+        self, records: list[RawRecord], partition: int, event_id: str
+    ) -> tuple[list[RawRecord], int] | None:
+        """The records without this identity, and how many had it; None if none has."""
+        kept = [self._read_again(record, partition, event_id) for record in records]
+        count = sum(new is not old for new, old in zip(kept, records, strict=True))
+        return (kept, count) if count else None
+
+    def _read_again(self, record: RawRecord, partition: int, event_id: str) -> RawRecord:
+        """As the fold keeps it today. The same if it is of another event, or has nothing to erase."""
+        if record.value is None or not _may_be(record, event_id):
+            return record
+        read = Record(record.offset, record.timestamp, record.key, record.headers, record.value)
+        portion = Portion(Stream.REVIEW, self._topic, partition, record.offset, record.offset + 1, [read])
+        decoded = decode(portion, self._sealer, {}, self._since)
+        if not decoded.arrivals or decoded.arrivals[0].entry.event_id != event_id:
+            return record
+        self._note(record.timestamp)
+        new = unpack(decoded.raw)[0]
+        return record if new.value == record.value else new
+
+    def _letters(self, cursor: Cursor) -> int:
+        """Dead letters that name an erased event go without their bytes, and so do the rows that told of them."""
+        cursor.execute(_LETTERS, [self._topic])
+        return sum([self._letter(cursor, _Letter(*row)) for row in cursor.fetchall()])
+
+    def _letter(self, cursor: Cursor, found: "_Letter") -> int:
+        try:
+            record = self._opened(found)
+        except CannotOpen:
+            return 0
+        portion = Portion(Stream.REVIEW, self._topic, found.partition, found.offset, found.offset + 1, [])
+        letter = dead_letter(portion, record, found.reason, found.message, self._sealer)
+        if letter.parts is None or letter.parts == bytes(found.parts or b""):
+            return 0  # as it is kept already
+        place = [self._topic, found.partition, found.topic_id, found.offset]
+        cursor.execute(_WRITE_LETTER, [letter.value, letter.parts, *place])
+        told = dead_letter_row(letter, found.appended_at.astimezone(UTC).isoformat())
+        cursor.execute(_WRITE_TOLD, [told["value"], told["headers"], found.parts or found.value])
+        self._note(record.timestamp)
+        return 1
+
+    def _opened(self, found: "_Letter") -> Record:
+        """The record as far as it is kept. Raises CannotOpen."""
+        about = self._topic, str(found.partition), str(found.offset)
+        timestamp = round(found.appended_at.timestamp() * 1000)
+        if found.parts is not None:
+            parts = self._sealer.open(bytes(found.parts).decode(), *about)
+            kept = msgspec.msgpack.decode(parts, type=dict[str, Part])
+            return Record(
+                found.offset,
+                timestamp,
+                None,
+                (),
+                Unreadable(found.reason, found.message, kept, found.records),
+            )
+        value = self._sealer.open(bytes(found.value).decode(), *about)
+        key, headers = (
+            (None, ()) if found.around is None else open_around(bytes(found.around), about, self._sealer)
+        )
+        return Record(found.offset, timestamp, key, headers, value)
+
+    def _note(self, timestamp: int) -> None:
+        at = appended_at(timestamp)
+        self._last = max(at, self._last or at)
+
+
+class _Letter(NamedTuple):
+    partition: int
+    topic_id: str
+    offset: int
+    reason: str
+    message: str
+    value: memoryview
+    around: memoryview | None
+    parts: memoryview | None
+    records: int
+    appended_at: datetime
+
+
+def _may_be(record: RawRecord, event_id: str) -> bool:
+    """Whether its body or its header `ce_id` may name this event. JSON may write any character as an escape."""
+    value = record.value or b""
+    return event_id.encode() in value or b"\\u" in value or b'"event_id"' not in value
+
+
+def _uuid(name: str) -> str | None:
+    try:
+        return str(UUID(name))
+    except ValueError:
+        return None
