@@ -24,6 +24,7 @@ SERVING = {"gateway", "desk", "exporter", "worker", "import watch", "terminal ru
 """These run until they are told to stop, and may wait for a server that is away."""
 WORDS: dict[str, list[str]] = {
     "case show": ["MX-1", "1"],
+    "erase": ["MX-1", "--why", "a test", "--yes"],
     "case decide": ["MX-1", "1", "--department", "610326", "--why", "a test"],
     "positions adopt": ["hcp.case.v1", "--yes"],
     "positions skip": ["hcp.case.v1/0/0", "--why", "a test"],

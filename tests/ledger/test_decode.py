@@ -259,6 +259,13 @@ def kept_reviewer(body: dict[str, Any]) -> tuple[str, str]:
             Reviewer(f"x {SEALER.seal_reviewer('e1', '李四', at=APPENDED)}"),
         ),
     ],
+    ids=[
+        "whole",
+        "number",
+        "text",
+        "short",
+        "sealed within a text",
+    ],  # what is sealed differs from process to process
 )
 def test_an_open_identity_is_sealed_whole_about_its_event(open_: Any, whole: Reviewer) -> None:
     sealed, mark = kept_reviewer(given(reviewer=open_, shoe_size=44))
@@ -279,7 +286,9 @@ def test_a_seal_that_is_not_ours_to_open_has_no_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    "reviewer", [SEALER.seal_reviewer("e1", "张三", PHONE, at=APPENDED), {"phone": PHONE}]
+    "reviewer",
+    [SEALER.seal_reviewer("e1", "张三", PHONE, at=APPENDED), {"phone": PHONE}],
+    ids=["sealed", "open"],
 )
 def test_a_senders_own_mark_stays(reviewer: Any) -> None:
     assert kept_reviewer(given(reviewer=reviewer, reviewer_mark="mine"))[1] == "mine"
