@@ -247,3 +247,7 @@ def erase(
     if done.until is not None:
         until = shown(done.until, settings.rules.zone)
         typer.echo(f"on the log its bytes lie until {until}, as they were sent; nothing of ours opens them")
+    for schema in done.left:
+        typer.echo(
+            f"the old ledger {schema} was not worked through, its version is too old: drop it (drop schema {schema} cascade)"
+        )

@@ -20,19 +20,19 @@ _OWNER = """
         select dept_code, sender, version_received_at as received_at, event_id, digest from service
         where case_no = :case_no and service_no = :service_no and not placeholder
         union all
-        select v.event ->> 'dept_code', v.sender, v.received_at, v.event_id, v.digest
+        select v.dept_code, v.sender, v.received_at, v.event_id, v.digest
         from service s join case_version v using (case_no, service_no)
         where case_no = :case_no and service_no = :service_no and s.crowd is null
         union all
-        select v.event ->> 'dept_code', v.sender, v.received_at, v.event_id, v.digest
+        select v.dept_code, v.sender, v.received_at, v.event_id, v.digest
         from service s join case_version v on (v.case_no, v.service_no, v.event_id, v.digest)
             = (s.case_no, s.service_no, s.crowd -> 'least' ->> 0, (s.crowd -> 'least' ->> 1)::uuid)
         where s.case_no = :case_no and s.service_no = :service_no
         union all
-        select v.event ->> 'dept_code', v.sender, v.received_at, v.event_id, v.digest
+        select v.dept_code, v.sender, v.received_at, v.event_id, v.digest
         from service s join case_version v using (case_no, service_no), decided d
         where case_no = :case_no and service_no = :service_no and s.crowd is not null
-            and v.event ->> 'dept_code' = d.dept_code) v
+            and v.dept_code = d.dept_code) v
     left join decided d on d.dept_code = v.dept_code
     order by d.dept_code is null, received_at, event_id collate "C", digest limit 1"""
 """Of a crowded service the version is named that was first; those of a department that persons decided for are looked for."""
@@ -43,7 +43,7 @@ _SAID = """
         select dept_code, sender, version_received_at as received_at, true as holds from service
         where case_no = :case_no and service_no = :service_no and not placeholder
         union all
-        select event ->> 'dept_code', sender, received_at, false from case_version
+        select dept_code, sender, received_at, false from case_version
         where case_no = :case_no and service_no = :service_no) v
     group by 1, 2 order by first_at, 1, 2 limit :most"""
 

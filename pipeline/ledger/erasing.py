@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 from psycopg2 import sql
+from psycopg2.errors import UndefinedColumn
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine
 
@@ -57,7 +58,8 @@ _LEFT = "select distinct event_id from review where event_id = any(%s) and (revi
 class Erased(NamedTuple):
     """What was taken out of the database: reviews, raw records and dead letters, in all its ledgers.
 
-    `until`: when the last of these records leaves the log, by the retention of the settings; None if there is none.
+    `until`: when the last of these records leaves the log, by the retention of the settings; None if there is none. `left`:
+    ledgers of so old a version that they were not worked through; nothing of ours opens what they hold.
     """
 
     erasure: Erasure
@@ -65,6 +67,7 @@ class Erased(NamedTuple):
     records: int
     letters: int
     until: datetime | None
+    left: list[str]
 
 
 def named(settings: Settings, name: str) -> str:
@@ -118,19 +121,27 @@ class _Eraser:
         with transaction(self._pool) as cursor:
             cursor.execute(_SCHEMAS)
             schemas = [row[0] for row in cursor.fetchall()]
-        reviews = records = letters = 0
+        done, left = [], []
         for schema in schemas:
-            with self._ledger(schema) as cursor:
-                # A batch that was read before the erasure ends first; one that ends later is read again (`Folder`).
-                cursor.execute("select from stream_position order by topic, partition, topic_id for update")
-            with self._ledger(schema) as cursor:
-                cursor.execute(_REVIEWS, [erasure.event_id])
-                reviews += cursor.rowcount
-            records += sum(self._raw(schema, erasure.event_id))
-            with self._ledger(schema) as cursor:
-                letters += self._letters(cursor)
+            try:
+                done.append(self._of(schema, erasure.event_id))
+            except UndefinedColumn:
+                left.append(schema)
+        reviews, records, letters = (sum(counts) for counts in zip(*done, strict=True))
         until = None if self._last is None else self._last + self._retention
-        return Erased(erasure, reviews, records, letters, until)
+        return Erased(erasure, reviews, records, letters, until, left)
+
+    def _of(self, schema: str, event_id: str) -> tuple[int, int, int]:
+        """Reviews, raw records and dead letters of this ledger."""
+        with self._ledger(schema) as cursor:
+            # A batch that was read before the erasure ends first; one that ends later is read again (`Folder`).
+            cursor.execute("select from stream_position order by topic, partition, topic_id for update")
+        with self._ledger(schema) as cursor:
+            cursor.execute(_REVIEWS, [event_id])
+            reviews = cursor.rowcount
+        records = sum(self._raw(schema, event_id))
+        with self._ledger(schema) as cursor:
+            return reviews, records, self._letters(cursor)
 
     @contextmanager
     def _ledger(self, schema: str) -> Iterator[Cursor]:

@@ -49,7 +49,7 @@ _OF = "v.case_no = k.case_no and v.service_no = k.service_no and v.received_at >
 _NEXT_SENDER = (
     f"select v.sender from case_version v where {_OF} and v.sender > k.at order by v.sender limit 1"
 )
-_DEPT = "(v.event ->> 'dept_code')"
+_DEPT = "v.dept_code"
 _SIGNED = f"{_OF} and v.sender = k.sender"
 _NEXT_DEPT = f"select {_DEPT} from case_version v where {_SIGNED} and {_DEPT} > k.at order by {_DEPT} limit 1"
 _GREATEST = "order by v.received_at desc, v.event_id using ~>~, v.digest desc limit k.n"

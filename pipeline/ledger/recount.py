@@ -31,7 +31,7 @@ owners as (
     from (
         select case_no, service_no, version_received_at as received_at, event_id, digest, sender, dept_code
         from service where not placeholder
-        union all select case_no, service_no, received_at, event_id, digest, sender, event ->> 'dept_code'
+        union all select case_no, service_no, received_at, event_id, digest, sender, dept_code
         from case_version) v
     left join decided using (case_no, service_no)
     order by case_no, service_no, decided_for is not distinct from dept_code desc, received_at, event_id collate "C", digest),
@@ -63,7 +63,7 @@ versions as (
     select case_no, service_no, event_id, digest, version_received_at as received_at, sender, dept_code, true as current
     from service where versions > 1 and not placeholder
     union all
-    select case_no, service_no, event_id, digest, received_at, sender, event ->> 'dept_code', false from case_version),
+    select case_no, service_no, event_id, digest, received_at, sender, dept_code, false from case_version),
 first as (
     select distinct on (case_no, service_no) case_no, service_no, dept_code as owner, sender as owner_sender,
         decided_for is not distinct from dept_code as is_decided

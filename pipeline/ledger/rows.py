@@ -47,7 +47,7 @@ def version_row(entry: Entry[CaseEvent]) -> Row:
     return (
         e.case_no, e.service_no, entry.event_id, entry.digest, entry.received_at,
         place.topic, place.partition, place.offset, array(entry.flags), _encode(_as_kept(e)).decode(),
-        entry.sender,
+        entry.sender, e.dept_code,
     )  # fmt: skip
 
 

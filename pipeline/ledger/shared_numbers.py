@@ -24,7 +24,7 @@ _FIRST = f"""
             (select coalesce(nullif(r.device_id, ''), r.dept_code) as sender from review r
              where r.case_no = s.case_no and r.service_no = s.service_no limit 1000)
             union all
-            (select coalesce(nullif(v.event ->> 'source', ''), v.event ->> 'dept_code') from case_version v
+            (select coalesce(nullif(v.event ->> 'source', ''), v.dept_code) from case_version v
              where v.case_no = s.case_no and v.service_no = s.service_no limit 1000)
             union all select coalesce(nullif(s.source, ''), s.dept_code)) told
         where sender <> '' group by 1 order by count(*) desc, 1 limit 5) as senders

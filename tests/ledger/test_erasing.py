@@ -155,8 +155,12 @@ def test_a_ledger_from_before_is_not_forgotten(told: Ledger) -> None:
         cursor.execute("create schema before_this")
         for table in ("review", "raw_block", "dead_letter", "stream_position", "outbox"):
             cursor.execute(f"create table before_this.{table} as table {table}")
+        cursor.execute("create schema older; create table older.review as table review")
+        cursor.execute(
+            "create table older.raw_block (a int); create table older.stream_position as table stream_position"
+        )
     told.connection.commit()
-    erase(told)
+    assert erase(told).left == ["older"]
     assert told.ask("select reviewer from before_this.review where event_id = 'mine'") == [(None,)]
 
 

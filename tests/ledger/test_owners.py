@@ -117,8 +117,8 @@ def test_what_is_read_of_the_versions_does_not_grow_with_them(book: Ledger) -> N
     with book.connection.cursor() as cursor:
         cursor.execute(
             'insert into case_version (case_no, service_no, event_id, digest, received_at, topic, partition, "offset",'
-            " event, sender) select 'A', 1, n::text, gen_random_uuid(), now() - make_interval(secs => n), 'case', 0, n,"
-            " %s::jsonb || jsonb_build_object('dept_code', 'D' || n %% 3), case when n %% 2 = 0 then '/b' else '' end"
+            " event, sender, dept_code) select 'A', 1, n::text, gen_random_uuid(), now() - make_interval(secs => n), 'case', 0, n,"
+            " %s::jsonb || jsonb_build_object('dept_code', 'D' || n %% 3), case when n %% 2 = 0 then '/b' else '' end, 'D' || n %% 3"
             " from generate_series(1, 20000) n",
             [one],
         )
