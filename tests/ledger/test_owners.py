@@ -11,12 +11,15 @@ from pipeline.cli import app
 from pipeline.ledger import identities, reroute
 from pipeline.settings import Settings, environment
 from schemas.topics import Stream
-from tests.harness import DEPT, case, now, review
+from tests.harness import DEPT, case, decision, now, review
 from tests.ledger.test_fold import Ledger, book, portion_of  # noqa: F401  `book` is a fixture
 
 pytestmark = pytest.mark.system
 OTHER = "610326"
 ATTEMPTS, MANY_ATTEMPTS = 400, 10_000
+DECISIONS = 10
+"""Of a hundred attempts so many also decide: nobody of ours has signed it."""
+TOLD = "select count(*) from outbox where stream = 'ticket.v1'"
 OWNED = """
     select s.case_no, s.service_no, s.event_id, s.dept_code, s.served_at, s.received_at, s.outcome, s.open_since,
         array(select (t.ticket_id, t.dept_code, t.routed_by, t.opened_at)::text from ticket t
@@ -57,15 +60,20 @@ def attack(book: Ledger, attempts: int, seed: int) -> None:  # noqa: F811
     reviews = [review(one["case_no"], random.randint(1, 5), service_no=one["service_no"]) for one in theirs]
     book.fold(portion_of(Stream.CASE, 0, *theirs, sender="/system/b"), portion_of(Stream.REVIEW, 0, *reviews))
     before, on_time = book.ask(OWNED), book.ask(ON_TIME)
-    at, told = len(theirs), book.ask("select count(*) from outbox")
+    at, told = len(theirs), book.ask(TOLD)
     for start in range(0, attempts, 100):
         tries = [attempt(random, theirs, n) for n in range(start, start + 100)]
         sender = random.choice(["/system/a", ""])
         book.fold(portion_of(Stream.CASE, at + start, *tries, sender=sender))
+        mine = [decision(one["case_no"], OTHER, service_no=one["service_no"]) for one in tries[:DECISIONS]]
+        book.fold(portion_of(Stream.DECISION, start // 100 * DECISIONS, *mine))
     reroute.finish(book.pool, book.folder)
     assert book.ask(OWNED) == before
     assert book.ask(ON_TIME) == on_time
-    assert book.ask("select count(*) from outbox") == told, "nobody is told anything"
+    assert book.ask(TOLD) == told, "nobody is told anything"
+    assert book.ask("select count(*)::int from dead_letter where reason = 'not_signed'") == [
+        (attempts // 100 * DECISIONS,)
+    ]
     assert book.ask("select count(*)::int from service where disputed") != [(0,)]
     book.ask("update outbox set sent_at = now() returning 1")  # the relay is not here
     assert book.wrong_rows() == []
