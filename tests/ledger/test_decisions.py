@@ -1,6 +1,7 @@
 """Whose a service is, decided by a person: the last decision holds, and nobody but a person of ours makes one."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,23 +12,28 @@ from pipeline.ledger import case_versions
 from pipeline.rules.ownership import Owner
 from pipeline.settings import Settings, environment
 from schemas.topics import Stream
-from tests.harness import DEPT, case, decision, now, review
-from tests.ledger.test_fold import Ledger, book, portion_of  # noqa: F401  `book` is a fixture
+from tests.harness import DEPT, case, decision, review
+from tests.ledger.test_fold import NOW_MS, Ledger, book, portion_of  # noqa: F401  `book` is a fixture
 
 pytestmark = pytest.mark.system
 OTHER, THIRD = "11610326000000002B", "11610326000000003C"
 
 
+def ago(minutes: float) -> str:
+    """Before the log takes what these tests fold; they may run long after they were imported."""
+    return (datetime.fromtimestamp(NOW_MS / 1000, UTC) - timedelta(minutes=minutes)).isoformat()
+
+
 def decided(dept_code: str = OTHER, **more: Any) -> dict[str, Any]:
-    return decision("X", dept_code, event_id=f"d{dept_code}", **{"received_at": now(minutes=1)} | more)
+    return decision("X", dept_code, event_id=f"d{dept_code}", **{"received_at": ago(1)} | more)
 
 
 def disputed(book: Ledger, versions: int = 1) -> None:  # noqa: F811
     """A bad review of a service that was one department's first, and then another's."""
     for n in range(versions):
-        first = case("X", event_id=f"a{n}", received_at=now(minutes=60 - n))
+        first = case("X", event_id=f"a{n}", received_at=ago(60 - n))
         book.fold(portion_of(Stream.CASE, 2 * n, first, sender="/system/a"))
-        then = case("X", event_id=f"b{n}", dept_code=OTHER, received_at=now(minutes=30 - n))
+        then = case("X", event_id=f"b{n}", dept_code=OTHER, received_at=ago(30 - n))
         book.fold(portion_of(Stream.CASE, 2 * n + 1, then, sender="/system/b"))
     book.fold(portion_of(Stream.REVIEW, 0, review("X", 1, event_id="r")))
 
@@ -52,7 +58,7 @@ def test_the_department_that_was_decided_for_owns_the_service(book: Ledger, vers
     with book.pool.connect() as connection:
         assert case_versions.owner_of(connection, "X", 1) == Owner(OTHER, "/system/b")
     assert book.wrong_rows() == []
-    book.fold(portion_of(Stream.DECISION, 1, decided(dept_code=DEPT, received_at=now())))
+    book.fold(portion_of(Stream.DECISION, 1, decided(dept_code=DEPT, received_at=ago(0))))
     assert standing(book) == (f"a{last}", False, DEPT), "the last one holds"
     assert book.wrong_rows() == []
 
@@ -62,10 +68,10 @@ def test_what_others_say_after_it_changes_nothing(book: Ledger) -> None:  # noqa
     """Nor does what the same system says in the name of another department."""
     disputed(book, 9)
     book.fold(portion_of(Stream.DECISION, 0, decided()))
-    other = [case("X", event_id=f"c{n}", dept_code=THIRD, received_at=now(minutes=70)) for n in range(9)]
+    other = [case("X", event_id=f"c{n}", dept_code=THIRD, received_at=ago(70)) for n in range(9)]
     book.fold(portion_of(Stream.CASE, 18, *other, sender="/system/b"))
     assert standing(book) == ("b8", False, OTHER)
-    fix = case("X", event_id="fix", dept_code=OTHER, received_at=now())
+    fix = case("X", event_id="fix", dept_code=OTHER, received_at=ago(0))
     book.fold(portion_of(Stream.CASE, 27, fix, sender="/system/c"))
     assert standing(book) == ("fix", False, OTHER)
     assert book.wrong_rows() == []
@@ -85,23 +91,17 @@ def test_it_may_come_before_its_case_and_holds_from_its_departments_first_record
 
 def test_the_reviews_of_the_system_that_was_decided_for_rank_first(book: Ledger) -> None:  # noqa: F811
     book.fold(
-        portion_of(
-            Stream.REVIEW, 0, review("X", 5, event_id="a", received_at=now(minutes=9)), sender="/system/a"
-        )
+        portion_of(Stream.REVIEW, 0, review("X", 5, event_id="a", received_at=ago(9)), sender="/system/a")
     )
     book.fold(
-        portion_of(
-            Stream.REVIEW, 1, review("X", 1, event_id="b", received_at=now(minutes=8)), sender="/system/b"
-        )
+        portion_of(Stream.REVIEW, 1, review("X", 1, event_id="b", received_at=ago(8)), sender="/system/b")
     )
-    book.fold(
-        portion_of(Stream.CASE, 0, case("X", event_id="a0", received_at=now(minutes=60)), sender="/system/a")
-    )
+    book.fold(portion_of(Stream.CASE, 0, case("X", event_id="a0", received_at=ago(60)), sender="/system/a"))
     book.fold(
         portion_of(
             Stream.CASE,
             1,
-            case("X", event_id="b0", dept_code=OTHER, received_at=now(minutes=50)),
+            case("X", event_id="b0", dept_code=OTHER, received_at=ago(50)),
             sender="/system/b",
         )
     )
@@ -127,7 +127,7 @@ def test_one_that_nobody_signed_is_a_dead_letter(book: Ledger, sender: str | Non
 def test_the_same_one_again_is_a_duplicate(book: Ledger) -> None:  # noqa: F811
     disputed(book)
     book.fold(portion_of(Stream.DECISION, 0, decided()))
-    book.fold(portion_of(Stream.DECISION, 1, decided(received_at=now(minutes=5)), decided(why="another")))
+    book.fold(portion_of(Stream.DECISION, 1, decided(received_at=ago(5)), decided(why="another")))
     assert book.ask(
         "select stored, duplicate from stream_position where topic = 'decision' and partition = 0"
     ) == [(2, 1)]

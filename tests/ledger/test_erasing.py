@@ -16,12 +16,17 @@ from pipeline.ledger.raw import unpack
 from pipeline.month_keys import KeyRingError
 from pipeline.sealing import CannotOpen, Sealer
 from schemas.topics import Stream
-from tests.harness import case, now, review
-from tests.ledger.test_fold import Ledger, book, portion_of  # noqa: F401  `book` is a fixture
+from tests.harness import case, review
+from tests.ledger.test_fold import NOW_MS, Ledger, book, portion_of  # noqa: F401  `book` is a fixture
 
 pytestmark = pytest.mark.system
 PHONE = "13900001234"
 WHO = {"name": "李四", "phone": PHONE}
+
+
+def ago(minutes: float) -> str:
+    """Before the log takes what these tests fold; they may run long after they were imported."""
+    return (datetime.fromtimestamp(NOW_MS / 1000, UTC) - timedelta(minutes=minutes)).isoformat()
 
 
 def topic(book: Ledger) -> str:  # noqa: F811
@@ -36,7 +41,7 @@ def told(book: Ledger) -> Ledger:  # noqa: F811
         cursor.execute("update office.epoch set at = '2000-01-01'")  # as the folder of these tests has it
     book.connection.commit()
     book.fold(portion_of(Stream.CASE, 0, case("A")))
-    at = now(minutes=9)
+    at = ago(9)
     mine = review("A", 1, event_id="mine", reviewer=WHO, received_at=at, device_id="d", device_seq=1)
     other = review("B", 1, event_id="other", reviewer=WHO)
     broken = {"event_id": "mine", "satisfaction": 9, "reviewer": WHO}
