@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from pipeline.settings import Seal
+from pipeline.seal_keys import Seal
 
 HEADER = "hcp_edge"
 VERSION = b"1"

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from pipeline.edge import Edge
 from pipeline.erasures import Erasures
 from pipeline.month_keys import Destroyed, Month, MonthKeys, month_of, name_of
-from pipeline.settings import NotConfiguredError, Seal
+from pipeline.seal_keys import Seal
+from pipeline.settings import NotConfiguredError
 from schemas.events import Reviewer
 from schemas.phone import phone
 

@@ -20,7 +20,7 @@ from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from pipeline.clock import utc_now
-from pipeline.settings import Seal
+from pipeline.seal_keys import Seal
 from schemas.codes import Channel
 from schemas.reading import clean_text
 

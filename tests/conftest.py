@@ -22,7 +22,8 @@ from deploy.embedded.postgres import Postgres
 from pipeline.edge import Edge
 from pipeline.ledger.migrate import upgrade
 from pipeline.log import declare_topics
-from pipeline.settings import Seal, Settings
+from pipeline.seal_keys import Seal
+from pipeline.settings import Settings
 from tests.harness import System
 from tests.wait import wait_for
 

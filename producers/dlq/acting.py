@@ -14,8 +14,9 @@ from pipeline.ledger.dead_letters import Action, Deed, Letter, Name, State
 from pipeline.ledger.engine import opened_engine
 from pipeline.ledger.portion import Part
 from pipeline.ledger.received import signed_since
+from pipeline.seal_keys import Seal
 from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
-from pipeline.settings import NotConfiguredError, Seal, Settings
+from pipeline.settings import NotConfiguredError, Settings
 from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
 from producers.publish import Publisher, Sent, publisher

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.settings import Seal, Settings
+from pipeline.seal_keys import Seal
+from pipeline.settings import Settings
 from producers import state
 from producers.errors import AlreadyImportedError, CannotImportError, Unmapped
 from producers.imports import standing

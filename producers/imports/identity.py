@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from pipeline.seal_keys import Seal
 from pipeline.sealing import Sealer
-from pipeline.settings import Seal
 from producers.errors import CannotImportError
 from schemas.events import Reviewer, ReviewEvent
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from pipeline.clock import utc_now
-from pipeline.settings import Seal
+from pipeline.seal_keys import Seal
 from producers.errors import InputError
 from producers.tokens import CaseToken, Claims, Kind, Place, Tokens, new_id
 from schemas.events import ReviewEvent

@@ -12,8 +12,8 @@ from pipeline.ledger.decode import EPOCH, DeadLetter, Decoded, decode, open_arou
 from pipeline.ledger.portion import Headers, Portion, Record
 from pipeline.ledger.raw import RawRecord, unpack
 from pipeline.rules.records import AnyEntry, Key, Place
+from pipeline.seal_keys import Seal
 from pipeline.sealing import CannotOpen, Sealer
-from pipeline.settings import Seal
 from schemas.events import CaseEvent, Reason, Reviewer, ReviewEvent
 from schemas.reading import MAX_BYTES, digest
 from schemas.topics import Stream

@@ -15,8 +15,8 @@ from pipeline.ledger.portion import Headers, Portion, Record
 from pipeline.ledger.raw import unpack
 from pipeline.ledger.reviewers import MARK
 from pipeline.rules.records import AnyEntry
+from pipeline.seal_keys import Seal
 from pipeline.sealing import Sealer
-from pipeline.settings import Seal
 from schemas.topics import Stream
 from tests.harness import review
 from tests.ledger.test_sealing import NEW, OLD, ring

@@ -12,8 +12,8 @@ from pipeline.ledger.portion import MOST_KEPT, Headers, Part, Portion, Record, U
 from pipeline.ledger.raw import unpack
 from pipeline.ledger.reviewers import EXPIRED, MARK
 from pipeline.month_keys import KeyRingError, month_of
+from pipeline.seal_keys import Seal
 from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
-from pipeline.settings import Seal
 from schemas.events import Reason, ReviewEvent
 from schemas.topics import Stream
 from tests.conftest import SEAL_KEY

@@ -27,8 +27,8 @@ from pipeline.month_keys import (
     month_of,
     name_of,
 )
+from pipeline.seal_keys import Seal
 from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
-from pipeline.settings import Seal
 from tests.conftest import SEAL_KEY
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)

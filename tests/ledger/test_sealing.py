@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from pipeline.ledger.decode import decode
 from pipeline.ledger.portion import Portion, Record
+from pipeline.seal_keys import Seal
 from pipeline.sealing import CannotOpen, Sealer
-from pipeline.settings import Seal, load
+from pipeline.settings import load
 from pipeline.weak_keys import weakness
 from schemas.events import Reviewer
 from schemas.topics import Stream

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from pipeline.edge import Vouched
 from pipeline.ledger.dead_letters import Filter, Name, State
 from pipeline.ledger.portion import Headers, Part
+from pipeline.seal_keys import Seal
 from pipeline.sealing import Sealer
-from pipeline.settings import Kafka, Seal, Settings
+from pipeline.settings import Kafka, Settings
 from producers.dlq import acting, editing, showing
 from producers.dlq.choice import chosen, named, wanted
 from producers.dlq.outgoing import Outgoing, first_received, outgoing

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.settings import Seal
+from pipeline.seal_keys import Seal
 from producers.tokens import (
     MAX_LENGTH,
     CaseToken,

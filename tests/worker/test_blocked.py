@@ -16,8 +16,8 @@ from pipeline.ledger.fold import Folded
 from pipeline.ledger.portion import Portion, Record
 from pipeline.ledger.positions import TopicPartition
 from pipeline.month_keys import KeyRingError
+from pipeline.seal_keys import Seal
 from pipeline.sealing import Sealer
-from pipeline.settings import Seal
 from pipeline.worker import attempts, blocked
 from pipeline.worker.attempts import IN_VAIN, UNIQUE_TRIES, Attempts, OwnFaultError
 from pipeline.worker.folding import Folding

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.seal_keys import Seal
 from pipeline.sealing import Sealer
-from pipeline.settings import Seal
 from producers.devices.tickets import LASTS, MOST, TicketBad, TicketExpired, Tickets
 from tests.conftest import SEAL_KEY
 from tests.producers.gateway.house import Clock

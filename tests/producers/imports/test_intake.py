@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.seal_keys import Seal
 from pipeline.sealing import Sealer
-from pipeline.settings import Seal
 from producers.errors import CannotImportError
 from producers.imports.ahead import Ahead, look_ahead
 from producers.imports.identity import sealer_of

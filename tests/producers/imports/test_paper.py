@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 from typer.testing import CliRunner
 
+from pipeline.seal_keys import Seal
 from pipeline.sealing import Sealer
-from pipeline.settings import Seal, Settings
+from pipeline.settings import Settings
 from producers.cli import app
 from producers.errors import CannotImportError
 from producers.imports.listing import HIDDEN

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.settings import Seal
+from pipeline.seal_keys import Seal
 from producers.errors import InputError
 from producers.qr.cli import app
 from producers.qr.making import CASE, WHAT

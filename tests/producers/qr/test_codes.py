@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.settings import Seal
+from pipeline.seal_keys import Seal
 from producers.errors import InputError
 from producers.qr.codes import QUIET, code, link, save, svg
 from producers.qr.making import CASE_DAYS, PLACE_DAYS, About, case, expiry, place, tokens_of

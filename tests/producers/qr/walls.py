@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from pipeline.settings import Seal
+from pipeline.seal_keys import Seal
 from producers.tokens import CaseToken, Kind, Place, Tokens
 from schemas.catalogue import departments
 from schemas.codes import Channel
