@@ -50,21 +50,22 @@ class Erasures:
             self._look()
         return self._known
 
+    def now(self) -> frozenset[str]:
+        """The same, where an old answer will not do: raises KeyRingError if the folder cannot be read."""
+        self._look()
+        return self._known
+
     def has(self, event_id: str) -> bool:
         """Whether the identity of this event was erased."""
-        self._look()
-        return event_id in self._known
-
-    def named_in(self, data: bytes) -> bool:
-        """Whether these bytes, which are no event, hold the id of an erased one."""
-        self._look()
-        return any(event_id.encode("utf-8", "surrogatepass") in data for event_id in self._known)
+        return event_id in self.now()
 
     def add(self, erasure: Erasure) -> Erasure:
         """From now on it is erased, for good; returns the first one of this event. Blocks until the disk has it."""
         if not self.has(erasure.event_id):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            whole_file.write(self._folder / _name(erasure.event_id), msgspec.json.encode(erasure))
+            whole_file.make_folder(self._folder)
+            file = self._folder / _name(erasure.event_id)
+            whole_file.write(file, msgspec.json.encode(erasure))
+            whole_file.give(file, self._folder)
         return next(one for one in self.all() if one.event_id == erasure.event_id)
 
     def all(self) -> list[Erasure]:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from pipeline import weak_keys
+from pipeline import weak_keys, whole_file
 
 RECHECK_SECONDS = 30.0
 """How long a process goes on with what it knows of a month: so long a destroyed key still opens in it."""
@@ -201,13 +201,14 @@ class MonthKeys:
 
     def _put(self, file: Path, data: bytes) -> None:
         """Write a file that is there whole or not at all, and only if it is not there. Blocks until the disk has it."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        whole_file.make_folder(self.folder)
         draft = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(8)}.new")
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
                 out.write(data)
                 out.flush()
                 os.fsync(out.fileno())
+            whole_file.give(draft, self.folder)
             with suppress(FileExistsError):
                 os.link(draft, file)
         finally:

@@ -38,6 +38,13 @@ class KeyDestroyed(CannotOpen):
         )
 
 
+class IdentityErased(CannotOpen):
+    """A person had this identity erased (`pipeline.erasures`)."""
+
+    def __init__(self) -> None:
+        super().__init__("the identity in it was erased: see `hcp erase`")
+
+
 class Sealer:
     """Seals with the current key or a month's, opens with any. NotConfiguredError if the settings hold no key.
 
@@ -91,7 +98,7 @@ class Sealer:
     def open_reviewer(self, event_id: str, sealed: str) -> Reviewer:
         """The identity again. Raises CannotOpen, also when it was erased."""
         if self.erasures.has(event_id):
-            raise CannotOpen("the identity was erased")
+            raise IdentityErased
         return msgspec.json.decode(self.open(sealed, event_id), type=Reviewer)
 
     def mark(self, identity: str) -> str:

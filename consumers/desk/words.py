@@ -28,6 +28,7 @@ _FLAGS = {
     "received_claimed": "来源自称的归集时间没有本系统签名，按实际到达时间计算",
     "received_in_future": "来源自称的归集时间晚于实际到达时间，按实际到达时间计算",
     "identity_expired": "保存期已满，评价人身份信息不再保存",
+    "identity_erased": "评价人身份信息已按要求删除",
     "edge_refused": "所附签名不属于这条记录，按实际到达时间计算",
 }
 _STATUS = {"accepted": "已受理", "in_progress": "办理中", "completed": "已办结"}

@@ -15,8 +15,9 @@ from pipeline.ledger.decode import open_around
 from pipeline.ledger.office_tables import dead_letter_action
 from pipeline.ledger.outbox import headers_from
 from pipeline.ledger.portion import Headers, Part
+from pipeline.ledger.reviewers import names_erased
 from pipeline.ledger.tables import dead_letter
-from pipeline.sealing import Sealer
+from pipeline.sealing import IdentityErased, Sealer
 
 _LOCK = 0x6D65_6979  # the advisory lock of actions: one at a time, whoever acts
 
@@ -91,8 +92,11 @@ class Letter(NamedTuple):
         return self.line.name
 
     def open(self, sealer: Sealer) -> bytes:
-        """The bytes that the sender sent. Raises CannotOpen."""
-        return sealer.open(self.value.decode(), *self._about)
+        """The bytes that the sender sent. Raises CannotOpen, also if they name an event whose identity was erased."""
+        clear = sealer.open(self.value.decode(), *self._about)
+        if names_erased(clear, self.unsealed(sealer).headers, sealer):
+            raise IdentityErased
+        return clear
 
     def unsealed(self, sealer: Sealer) -> "Letter":
         """The same with its key and headers in clear. Raises CannotOpen."""
@@ -105,7 +109,10 @@ class Letter(NamedTuple):
         """What is kept of a record that could not be kept as it was; empty for any other. Raises CannotOpen."""
         if self.parts is None:
             return {}
-        return msgspec.msgpack.decode(sealer.open(self.parts.decode(), *self._about), type=dict[str, Part])
+        parts = msgspec.msgpack.decode(sealer.open(self.parts.decode(), *self._about), type=dict[str, Part])
+        if any(names_erased(part.data, (), sealer) for part in parts.values()):
+            raise IdentityErased
+        return parts
 
     @property
     def _about(self) -> tuple[str, str, str]:

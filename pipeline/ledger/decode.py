@@ -25,7 +25,7 @@ from pipeline.ledger.portion import (
 )
 from pipeline.ledger.raw import RawFields, pack
 from pipeline.ledger.received import Counted, judge
-from pipeline.ledger.reviewers import ERASED, keep
+from pipeline.ledger.reviewers import ERASED, keep, names_erased
 from pipeline.month_keys import KeyRingError
 from pipeline.rules.fold import Arrival
 from pipeline.rules.inspection import failed
@@ -158,8 +158,9 @@ def dead_letter(portion: Portion, record: Record, reason: str, message: str, sea
     value = record.value
     if isinstance(value, Unreadable):
         return _unread(portion, record, Unreadable(reason, message, value.parts, value.records), sealer)
-    if sealer.erasures.named_in(_whole(record, value or b"")):
-        return _unread(portion, record, Unreadable(reason, message, {"value": Part.of(value or b"")}), sealer)
+    if portion.stream is Stream.REVIEW and names_erased(value or b"", record.headers, sealer):
+        bare = Unreadable(reason, message, {"value": Part.of(value or b"")}).without_data()
+        return _unread(portion, record, bare, sealer)
     key, value = record.key or b"", value or b""
     if len(key) + len(value) + size_of(record.headers) > MOST_KEPT:
         wire = as_bytes(record.headers)
@@ -173,10 +174,6 @@ def dead_letter(portion: Portion, record: Record, reason: str, message: str, sea
         return DeadLetter(record, place, reason, message, sealer.seal(value, *about, at=at).encode(), around)
     except KeyDestroyed:
         return _unread(portion, record, Unreadable(reason, message, {"value": Part.of(value)}), sealer)
-
-
-def _whole(record: Record, value: bytes) -> bytes:
-    return b"\n".join([value, *(said for _, said in record.headers if said)])
 
 
 def seal_around(
@@ -204,7 +201,9 @@ def _unread(portion: Portion, record: Record, found: Unreadable, sealer: Sealer)
     place = Place(portion.topic, portion.partition, record.offset)
     about = place.topic, str(place.partition), str(place.offset)
     at: datetime | None = appended_at(record.timestamp)
-    if any(sealer.erasures.named_in(part.data) for part in found.parts.values()):
+    if portion.stream is Stream.REVIEW and any(
+        names_erased(part.data, (), sealer) for part in found.parts.values()
+    ):
         found = found.without_data()
     try:
         parts = sealer.seal(msgspec.msgpack.encode(found.parts), *about, at=at)
@@ -229,7 +228,7 @@ def _arrive(
     parsed: tuple[Any, str] = parse(kind, value, ce_id)
     event, event_id = parsed
     claim, at = claimed_by(event, resent_at), appended_at(record.timestamp)
-    if at < signed_since:
+    if at < signed_since and kind is not DecisionEvent:  # no decision is older than signatures
         counted, edge = Counted(claim, "", ()), None
     else:
         vouched = None if edge is None else sealer.edge.verify(edge, portion.topic, event_id, value)

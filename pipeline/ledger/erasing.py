@@ -6,6 +6,7 @@ Rows, figures and tickets stay. What lies sealed on the log stays there until it
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import NamedTuple
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from pipeline.ledger.outbox import dead_letter_row
 from pipeline.ledger.portion import Part, Portion, Record, Unreadable
 from pipeline.ledger.raw import RawRecord, pack, unpack
 from pipeline.ledger.received import signed_since
-from pipeline.ledger.reviewers import ERASED
+from pipeline.ledger.reviewers import ERASED, EXPIRED
 from pipeline.sealing import CannotOpen, Sealer
 from pipeline.settings import Settings
 from schemas.topics import Stream
@@ -34,9 +35,14 @@ _FIND = """
 _SCHEMAS = """
     select table_schema from information_schema.tables where table_name = 'raw_block'
     and table_schema in (select table_schema from information_schema.tables where table_name = 'review') order by 1"""
+_POSITIONS = "select partition, topic_id from stream_position where topic = %s"
+BLOCKS = 20
+"""Read at once: about 10,000 records, a second's work at most."""
 _BLOCKS = """
     select partition, topic_id, first_offset, data from raw_block where topic = %s
     order by partition, topic_id, first_offset"""
+_BLOCK = """
+    select data from raw_block where topic = %s and partition = %s and topic_id = %s and first_offset = %s for update"""
 _WRITE_BLOCK = """
     update raw_block set data = %s where topic = %s and partition = %s and topic_id = %s and first_offset = %s"""
 _LETTERS = """
@@ -48,11 +54,13 @@ _WRITE_LETTER = """
 _WRITE_TOLD = """
     update outbox set value = %s, headers = %s where stream = 'dead-letter.v1' and value = %s"""
 _REVIEWS = f"""
-    update review set reviewer = null, reviewer_mark = '',
-        flags = array(
-            select f from unnest(array_remove(flags, '{ERASED}') || '{ERASED}'::text) f order by f collate "C")
-    where event_id = %s and (reviewer is not null or reviewer_mark <> '')"""
+    update review set reviewer = null, reviewer_mark = '', flags = array(
+        select f from unnest(array_remove(array_remove(flags, '{ERASED}'), '{EXPIRED}') || '{ERASED}'::text) f
+        order by f collate "C")
+    where event_id = any(%s) and (reviewer is not null or reviewer_mark <> '' or (
+        event_id = any(%s) and ('{EXPIRED}' = any(flags) or not '{ERASED}' = any(flags))))"""
 _LEFT = "select distinct event_id from review where event_id = any(%s) and (reviewer is not null or reviewer_mark <> '')"
+_TURN = "select pg_try_advisory_xact_lock(hashtext('hcp erase'))"
 
 
 class Erased(NamedTuple):
@@ -62,7 +70,6 @@ class Erased(NamedTuple):
     ledgers of so old a version that they were not worked through; nothing of ours opens what they hold.
     """
 
-    erasure: Erasure
     reviews: int
     records: int
     letters: int
@@ -88,60 +95,83 @@ def erase(settings: Settings, event_id: str, by: str, why: str) -> Erased:
     Blocks while all raw records of reviews are read. May be done again, after an interruption too. Raises KeyRingError.
     """
     sealer = Sealer(settings.seal)
-    erasure = sealer.erasures.add(Erasure(event_id, datetime.now(UTC), by, why))
+    sealer.erasures.add(Erasure(event_id, datetime.now(UTC), by, why))
     with opened_engine(settings.database, "erase", pool_size=2) as pool:
-        return _Eraser(settings, pool, sealer).take_out(erasure)
+        return _Eraser(settings, pool, sealer, frozenset({event_id}), Event()).take_out()
 
 
-def erase_again(settings: Settings, ledger: Engine, sealer: Sealer) -> int:
-    """Take out what a database that was restored from a backup has brought back; returns of how many reviews. Blocks."""
-    erasures = {one.event_id: one for one in sealer.erasures.all()}
+def erase_again(settings: Settings, sealer: Sealer, stopping: Event) -> int:
+    """Take out what a database that was restored from a backup has brought back; returns of how many events.
+
+    Blocks, until it is done or `stopping` is set; then the next one goes on. One of several workers does it.
+    """
+    erasures = sealer.erasures.now()
     if not erasures:
         return 0
-    with transaction(ledger) as cursor:
-        cursor.execute(_LEFT, [list(erasures)])
-        left = [row[0] for row in cursor.fetchall()]
-    for event_id in left:
-        _Eraser(settings, ledger, sealer).take_out(erasures[event_id])
+    with opened_engine(settings.database, "erase", pool_size=3) as pool, transaction(pool) as cursor:
+        cursor.execute(_TURN)
+        if cursor.fetchone() != (True,):
+            return 0
+        cursor.execute(_LEFT, [sorted(erasures)])
+        left = frozenset(row[0] for row in cursor.fetchall())
+        if left:
+            _Eraser(settings, pool, sealer, left, stopping).take_out()
     return len(left)
 
 
 class _Eraser:
-    """Takes an identity out of every ledger of a database: the live one, those of replays and those from before."""
+    """Takes identities out of every ledger of a database: the live one, those of replays and those from before.
 
-    def __init__(self, settings: Settings, pool: Engine, sealer: Sealer) -> None:
-        self._pool, self._sealer = pool, sealer
+    The rows of the reviews come last: while they are there, `erase_again` knows that something is left.
+    """
+
+    def __init__(
+        self, settings: Settings, pool: Engine, sealer: Sealer, event_ids: frozenset[str], stopping: Event
+    ) -> None:
+        self._pool, self._sealer, self._event_ids, self._stopping = pool, sealer, event_ids, stopping
         self._topic = settings.kafka.topic(Stream.REVIEW)
         self._retention = timedelta(milliseconds=settings.kafka.retention_ms)
         self._since = signed_since(pool)
         self._last: datetime | None = None
+        self._named: set[str] = set()
 
-    def take_out(self, erasure: Erasure) -> Erased:
+    def take_out(self) -> Erased:
         """Ledger by ledger."""
         with transaction(self._pool) as cursor:
             cursor.execute(_SCHEMAS)
             schemas = [row[0] for row in cursor.fetchall()]
-        done, left = [], []
+        done, left = [(0, 0, 0)], []
         for schema in schemas:
             try:
-                done.append(self._of(schema, erasure.event_id))
+                done.append(self._of(schema))
             except UndefinedColumn:
                 left.append(schema)
         reviews, records, letters = (sum(counts) for counts in zip(*done, strict=True))
         until = None if self._last is None else self._last + self._retention
-        return Erased(erasure, reviews, records, letters, until, left)
+        return Erased(reviews, records, letters, until, left)
 
-    def _of(self, schema: str, event_id: str) -> tuple[int, int, int]:
+    def _of(self, schema: str) -> tuple[int, int, int]:
         """Reviews, raw records and dead letters of this ledger."""
+        self._wait_for_batches(schema)
+        records = sum(self._raw(schema))
         with self._ledger(schema) as cursor:
-            # A batch that was read before the erasure ends first; one that ends later is read again (`Folder`).
-            cursor.execute("select from stream_position order by topic, partition, topic_id for update")
+            letters = self._letters(cursor)
+        if self._stopping.is_set():
+            return 0, records, letters
         with self._ledger(schema) as cursor:
-            cursor.execute(_REVIEWS, [event_id])
-            reviews = cursor.rowcount
-        records = sum(self._raw(schema, event_id))
+            cursor.execute(_REVIEWS, [sorted(self._event_ids), sorted(self._named)])
+            return cursor.rowcount, records, letters
+
+    def _wait_for_batches(self, schema: str) -> None:
+        """A batch that was read before the erasure ends first; one that ends later is read again (`Folder`)."""
         with self._ledger(schema) as cursor:
-            return reviews, records, self._letters(cursor)
+            cursor.execute(_POSITIONS, [self._topic])
+            places = cursor.fetchall()
+        for place in places:  # one at a time: no partition waits for the batch of another
+            with self._ledger(schema) as cursor:
+                cursor.execute(
+                    f"{_POSITIONS} and (partition, topic_id) = (%s, %s) for update", [self._topic, *place]
+                )
 
     @contextmanager
     def _ledger(self, schema: str) -> Iterator[Cursor]:
@@ -149,40 +179,46 @@ class _Eraser:
             cursor.execute(sql.SQL("set local search_path = {}").format(sql.Identifier(schema)))
             yield cursor
 
-    def _raw(self, schema: str, event_id: str) -> Iterator[int]:
-        """How many records of each block were written anew. The blocks are read once, and locked one at a time."""
-        for partition, topic_id, first, data in self._blocks(schema):
-            if (block := self._without(unpack(data), partition, event_id)) is not None:
-                records, count = block
+    def _raw(self, schema: str) -> Iterator[int]:
+        """How many records of each block were written anew: looked at without a lock, written under one."""
+        for place, data in self._blocks(schema):
+            if self._stopping.is_set():
+                return
+            if self._without(data, place[0])[1]:
                 with self._ledger(schema) as cursor:
-                    cursor.execute(_WRITE_BLOCK, [pack(records), self._topic, partition, topic_id, first])
+                    cursor.execute(_BLOCK, [self._topic, *place])
+                    row = cursor.fetchone()
+                    records, count = self._without(bytes(row[0]), place[0]) if row else ([], 0)
+                    if count:
+                        cursor.execute(_WRITE_BLOCK, [pack(records), self._topic, *place])
                 yield count
 
-    def _blocks(self, schema: str) -> Iterator[tuple[int, str, int, bytes]]:
+    def _blocks(self, schema: str) -> Iterator[tuple[tuple[int, str, int], bytes]]:
         with self._ledger(schema) as cursor, cursor.connection.cursor("blocks") as blocks:
-            blocks.itersize = 100
+            blocks.itersize = BLOCKS
             blocks.execute(_BLOCKS, [self._topic])
-            for partition, topic_id, first, data in blocks:
-                yield partition, topic_id, first, bytes(data)
+            for *place, data in blocks:
+                yield (place[0], place[1], place[2]), bytes(data)
 
-    def _without(
-        self, records: list[RawRecord], partition: int, event_id: str
-    ) -> tuple[list[RawRecord], int] | None:
-        """The records without this identity, and how many had it; None if none has."""
-        kept = [self._read_again(record, partition, event_id) for record in records]
-        count = sum(new is not old for new, old in zip(kept, records, strict=True))
-        return (kept, count) if count else None
+    def _without(self, data: bytes, partition: int) -> tuple[list[RawRecord], int]:
+        """The records of a block without these identities, and how many of them had one."""
+        records = unpack(data)
+        kept = [self._read_again(record, partition) for record in records]
+        return kept, sum(new is not old for new, old in zip(kept, records, strict=True))
 
-    def _read_again(self, record: RawRecord, partition: int, event_id: str) -> RawRecord:
+    def _read_again(self, record: RawRecord, partition: int) -> RawRecord:
         """As the fold keeps it today. The same if it is of another event, or has nothing to erase."""
-        if record.value is None or not _may_be(record, event_id):
+        if record.value is None or not any(_may_be(record, event_id) for event_id in self._event_ids):
             return record
         read = Record(record.offset, record.timestamp, record.key, record.headers, record.value)
         portion = Portion(Stream.REVIEW, self._topic, partition, record.offset, record.offset + 1, [read])
         decoded = decode(portion, self._sealer, {}, self._since)
-        if not decoded.arrivals or decoded.arrivals[0].entry.event_id != event_id:
+        entry = decoded.arrivals[0].entry if decoded.arrivals else None
+        if entry is None or entry.event_id not in self._event_ids:
             return record
         self._note(record.timestamp)
+        if ERASED in entry.flags:
+            self._named.add(entry.event_id)
         new = unpack(decoded.raw)[0]
         return record if new.value == record.value else new
 
@@ -246,9 +282,10 @@ class _Letter(NamedTuple):
 
 
 def _may_be(record: RawRecord, event_id: str) -> bool:
-    """Whether its body or its header `ce_id` may name this event. JSON may write any character as an escape."""
-    value = record.value or b""
-    return event_id.encode() in value or b"\\u" in value or b'"event_id"' not in value
+    """Whether it may name this event. JSON may write any character as an escape, and letters in several forms."""
+    value, name = record.value or b"", event_id.encode()
+    said = [text for _, text in record.headers if text]
+    return name in value or b"\\" in value or not event_id.isascii() or any(name in text for text in said)
 
 
 def _uuid(name: str) -> str | None:

@@ -10,7 +10,7 @@ import msgspec
 from pipeline.ledger.portion import Headers
 from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
 from schemas.events import Reason, Reviewer, ReviewEvent
-from schemas.reading import MAX_BYTES, Invalid
+from schemas.reading import MAX_BYTES, MOST_ID, Invalid, clean_text
 
 MARK = "hcp_reviewer_mark"
 """Header of a raw record: the mark that the fold made of its reviewer. A replay has it also when the key is destroyed."""
@@ -52,6 +52,25 @@ def keep(
     if isinstance(reviewer, str) and _SEALED.fullmatch(reviewer):
         return _sealed(event, event_id, reviewer, value, told, sealer)
     return _open(event, event_id, reviewer, value, appended_at, sealer)
+
+
+def names_erased(value: bytes, headers: Headers, sealer: Sealer) -> bool:
+    """Whether this record, which is no event, names one whose identity was erased. Raises KeyRingError.
+
+    By its event id, in its body or the header `ce_id`, as the reader cleans them; of what is no JSON, by the id in quotes.
+    """
+    erased = sealer.erasures.now()
+    if not erased:
+        return False
+    said = [text.decode("utf-8", "replace") for name, text in headers if name == "ce_id" and text]
+    try:
+        body = msgspec.json.decode(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        if any(msgspec.json.encode(event_id) in value for event_id in erased):
+            return True
+    else:
+        said += [body["event_id"]] if isinstance(body, dict) and isinstance(body.get("event_id"), str) else []
+    return any(len(name) <= MOST_ID and clean_text(name) in erased for name in said)
 
 
 def _sealed(

@@ -53,6 +53,8 @@ COMMIT_SECONDS = 5.0
 RECENT = timedelta(days=3)
 """What the sweep looks at each time; once in 60 times it looks at everything."""
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+ERASURES_SECONDS = 3600.0
+"""Between two looks for what a restored backup has brought back: nothing opens it meanwhile."""
 KEYS_SECONDS = 24 * 3600.0
 """Between two looks for keys whose retention is over: it is years, and a look reads every review."""
 REROUTE_PAUSE_SECONDS = 0.2
@@ -133,6 +135,7 @@ class Worker:
             self._watch,
             self._sweep,
             self._keys,
+            self._erasures,
             self._heartbeat,
             self._commit,
             self._relay,
@@ -190,8 +193,6 @@ class Worker:
         while True:
             since = BEGINNING if turn % 60 == 0 else datetime.now(UTC) - RECENT
             await self._guarded("sweep", partial(asyncio.to_thread, self.sweep_once, since))
-            if since is BEGINNING:
-                await self._guarded("erasures", partial(asyncio.to_thread, self.erase_again))
             turn += 1
             await asyncio.sleep(self.settings.worker.sweep_seconds)
 
@@ -205,10 +206,15 @@ class Worker:
         while reroute(self.ledger, self.folder) and not self._stopping.wait(REROUTE_PAUSE_SECONDS):
             pass
 
+    async def _erasures(self) -> None:
+        while True:
+            await self._guarded("erasures", partial(asyncio.to_thread, self.erase_again))
+            await asyncio.sleep(ERASURES_SECONDS)
+
     def erase_again(self) -> None:
         """Take out what a restored database has brought back of identities that were erased. Blocks."""
-        if erased := erase_again(self.settings, self.ledger, self.folder.sealer):
-            log.warning("identities_erased_again", extra={"reviews": erased})
+        if erased := erase_again(self.settings, self.folder.sealer, self._stopping):
+            log.warning("identities_erased_again", extra={"events": erased})
 
     async def _keys(self) -> None:
         while True:

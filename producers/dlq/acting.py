@@ -15,7 +15,7 @@ from pipeline.ledger.engine import opened_engine
 from pipeline.ledger.portion import Part
 from pipeline.ledger.received import signed_since
 from pipeline.seal_keys import Seal
-from pipeline.sealing import CannotOpen, KeyDestroyed, Sealer
+from pipeline.sealing import CannotOpen, IdentityErased, KeyDestroyed, Sealer
 from pipeline.settings import NotConfiguredError, Settings
 from producers.dlq.outgoing import Outgoing, first_received, outgoing
 from producers.errors import DeadLetterError, NotPublishedError, TooLargeError
@@ -157,7 +157,7 @@ def parts(letter: Letter, sealer: Sealer) -> dict[str, Part]:
 
 
 def _sealed(error: CannotOpen) -> DeadLetterError:
-    if isinstance(error, KeyDestroyed):
+    if isinstance(error, KeyDestroyed | IdentityErased):
         return DeadLetterError(
             f"its bytes cannot be opened any more, {error}: nothing is left to do but to discard it"
         )

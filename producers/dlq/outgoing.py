@@ -61,7 +61,7 @@ def first_received(letter: Letter, clear: bytes, sealer: Sealer, signed_since: d
     appended_at, own = letter.line.appended_at, _time(_body(clear).received_at.encode())
     said = [_time(said) for name, said in _said(letter) if name == RECEIVED_AT]
     claims, sender = [*said, own], ""
-    if appended_at >= signed_since:
+    if appended_at >= signed_since or letter.name.topic.endswith(Stream.DECISION):
         edge = dict(_said(letter)).get(EDGE)
         event_id = _event_id(letter, clear)
         vouched = None if edge is None else sealer.edge.verify(edge, letter.name.topic, event_id, clear)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.ledger import case_versions
+from pipeline.ledger.decode import decode
 from pipeline.rules.ownership import Owner
 from pipeline.settings import Settings, environment
 from schemas.topics import Stream
@@ -146,3 +147,12 @@ def test_a_command_says_who_decided(book: Ledger, ledger: Settings) -> None:  # 
     first, *lines = said.splitlines()
     assert first == f"decided for {OTHER} by li, 2026-11-02 09:00:00+08:00: it served the citizen"
     assert [line.split()[0] for line in lines] == [DEPT, "*"]
+
+
+def test_it_counts_whenever_the_database_was_made(book: Ledger) -> None:  # noqa: F811
+    """A database that is made anew says that claims count from today on; no decision is older than signatures."""
+    disputed(book)
+    portion = portion_of(Stream.DECISION, 0, decided())
+    later = datetime.now(UTC) + timedelta(days=1)
+    book.folder.fold(book.connection, [decode(portion, book.folder.sealer, {}, later)])
+    assert standing(book) == ("b0", False, OTHER)

@@ -1,20 +1,24 @@
 """An identity that was erased: unreadable at once, out of the database, and not back by a replay or a restored backup."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.erasures import Erasure, Erasures
-from pipeline.ledger import erasing
+from pipeline.ledger import dead_letters, erasing
+from pipeline.ledger.dead_letters import Name
 from pipeline.ledger.decode import decode
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.portion import Portion, Record
 from pipeline.ledger.raw import unpack
 from pipeline.month_keys import KeyRingError
-from pipeline.sealing import CannotOpen, Sealer
+from pipeline.sealing import CannotOpen, IdentityErased, Sealer
 from schemas.topics import Stream
 from tests.harness import case, review
 from tests.ledger.test_fold import NOW_MS, Ledger, book, portion_of  # noqa: F401  `book` is a fixture
@@ -120,11 +124,10 @@ def test_what_is_read_again_is_the_same_event(told: Ledger) -> None:
 
 
 def test_done_again_it_changes_nothing(told: Ledger) -> None:
-    first = erase(told)
+    erase(told)
     blocks = told.ask("select data from raw_block order by 1")
     again = erase(told)
     assert (again.reviews, again.records, again.letters) == (0, 0, 0)
-    assert again.erasure == first.erasure
     assert told.ask("select data from raw_block order by 1") == blocks
 
 
@@ -143,14 +146,14 @@ def test_what_a_restored_backup_brings_back_is_taken_out_again(told: Ledger) -> 
     rows = told.ask("select reviewer, reviewer_mark from review where event_id = 'mine'")
     blocks = told.ask("select first_offset, data from raw_block where records = 4")
     erase(told)
-    assert erasing.erase_again(told.settings, told.pool, told.folder.sealer) == 0
+    assert erasing.erase_again(told.settings, told.folder.sealer, Event()) == 0
     with told.connection.cursor() as cursor:
         cursor.execute("update review set reviewer = %s, reviewer_mark = %s where event_id = 'mine'", rows[0])
         cursor.execute(
             "update raw_block set data = %s where records = 4 and first_offset = %s", blocks[0][::-1]
         )
     told.connection.commit()
-    assert erasing.erase_again(told.settings, told.pool, told.folder.sealer) == 1
+    assert erasing.erase_again(told.settings, told.folder.sealer, Event()) == 1
     assert told.ask("select reviewer, reviewer_mark from review where event_id = 'mine'") == [(None, "")]
     assert json.loads(raw(told)[0].value)["reviewer"] == {}
 
@@ -198,3 +201,72 @@ def test_nothing_is_folded_while_the_erasures_cannot_be_read(tmp_path: Path) -> 
     next(folder.iterdir()).write_text("{")
     with pytest.raises(KeyRingError, match="is damaged: restore it"):
         Erasures(folder).has("other")
+
+
+def test_a_letter_is_known_by_the_header_and_no_other_by_a_part_of_it(book: Ledger) -> None:  # noqa: F811
+    """The event is called 1024: a phone number that holds it is no name of it."""
+    with book.connection.cursor() as cursor:
+        cursor.execute("update stream_position set topic = %s where topic = 'review'", [topic(book)])
+    book.connection.commit()
+    broken = {"satisfaction": 9, "channel": "qr", "submitted_at": ago(1), "reviewer": WHO}
+    bodies = [broken, broken | {"event_id": "other", "reviewer": WHO | {"phone": "13910241024"}}]
+    records = [
+        Record(n, NOW_MS, b"k", headers, json.dumps(body).encode())
+        for n, (body, headers) in enumerate(zip(bodies, [(("ce_id", b"1024"),), ()], strict=True))
+    ]
+    escaped = b'{"event_id": "\\u0031024", "satisfaction": 9, "reviewer": {"phone": "%s"}}' % PHONE.encode()
+    records.append(Record(2, NOW_MS, b"k", (), escaped))
+    book.fold(Portion(Stream.REVIEW, topic(book), 0, 0, 3, records))
+    assert erase(book, "1024").letters == 2
+    pool, sealer = book.pool, book.folder.sealer
+    with pool.connect() as connection:
+        names = [Name(topic(book), 0, n, "id") for n in range(3)]
+        letters = [dead_letters.whole(connection, [name])[0] for name in names]
+    kept = [letter.open_parts(sealer) if letter.parts else letter.open(sealer) for letter in letters]
+    assert PHONE.encode() not in msgspec.msgpack.encode(kept[0]) + msgspec.msgpack.encode(kept[2])
+    assert b"13910241024" in kept[1]
+
+
+def test_a_letter_that_a_backup_brought_back_is_not_opened(told: Ledger) -> None:
+    ((value, around),) = told.ask("select value, around from dead_letter")
+    erase(told)
+    with told.connection.cursor() as cursor:
+        cursor.execute("update dead_letter set value = %s, around = %s, parts = null", [value, around])
+    told.connection.commit()
+    with told.pool.connect() as connection:
+        (letter,) = dead_letters.whole(connection, [Name(topic(told), 0, 3, "id")])
+    with pytest.raises(IdentityErased):
+        letter.open(told.folder.sealer)
+
+
+def test_a_review_whose_identity_has_expired_says_that_it_was_erased(told: Ledger) -> None:
+    told.ask(
+        "update review set reviewer = null, reviewer_mark = '', flags = '{identity_expired}' where event_id = 'mine' returning 1"
+    )
+    erase(told)
+    assert told.ask("select flags from review where event_id = 'mine'") == [(["identity_erased"],)]
+
+
+def test_two_erasures_at_once_do_not_undo_each_other(told: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one begins and ends while the first one has read the block and not written it."""
+    seen = erasing._Eraser._without
+    turns = iter(["other"])
+
+    def slowly(self: Any, data: bytes, partition: int) -> Any:
+        found = seen(self, data, partition)
+        if (name := next(turns, None)) is not None:
+            erase(told, name)
+        return found
+
+    monkeypatch.setattr(erasing._Eraser, "_without", slowly)
+    erase(told)
+    assert [json.loads(one.value)["reviewer"] for one in raw(told) if one.value] == [{}, {}, {}]
+
+
+def test_what_root_erases_others_can_read(tmp_path: Path) -> None:
+    months = tmp_path / "months"
+    months.mkdir()
+    os.chown(months, 65534, 65534)
+    Erasures(months / "erased").add(Erasure("mine", datetime.now(UTC), "li", "why"))
+    made = [months / "erased", *(months / "erased").iterdir()]
+    assert {(file.stat().st_uid, file.stat().st_gid) for file in made} == {(65534, 65534)}
