@@ -16,14 +16,13 @@ from pipeline.sealing import Sealer
 from pipeline.settings import Kafka, Settings
 from producers.errors import NotPublishedError, TooLargeError
 from schemas.cloudevents import cloud_headers, key_of
-from schemas.events import CaseEvent, DecisionEvent, Event, ReviewEvent
+from schemas.events import CaseEvent, Event, ReviewEvent
 from schemas.topics import Stream
 
 IN_FLIGHT = 10_000
 """Records on their way at most; then `send` waits. About 5 MB."""
 ACK_SECONDS = 60.0
 
-_STREAM = {CaseEvent: Stream.CASE, ReviewEvent: Stream.REVIEW, DecisionEvent: Stream.DECISION}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -57,7 +56,7 @@ class Publisher:
 
     def send(self, event: Event, source: str) -> None:
         """Send one. Blocks while too many are on their way. Raises NotPublishedError for it or for one before it."""
-        stream = _STREAM[type(event)]
+        stream = _stream(event)
         event_id, key = str(event.event_id), key_of(event)
         value, received_at = _encode(event), event.received_at or utc_now()
         at = event.received_at or _occurred(event) or received_at
@@ -127,6 +126,12 @@ class Publisher:
 def publisher(settings: Settings) -> Publisher:
     """A publisher by these settings. Connects (blocks). NotConfiguredError without a sealing key or a log."""
     return Publisher(settings.kafka, Sealer(settings.seal).edge)
+
+
+def _stream(event: Event) -> Stream:
+    if isinstance(event, CaseEvent):
+        return Stream.CASE
+    return Stream.REVIEW if isinstance(event, ReviewEvent) else Stream.DECISION
 
 
 def _occurred(event: Event) -> datetime | None:

@@ -150,7 +150,7 @@ def test_a_server_that_is_away_is_said_and_the_other_still_shown(system: System)
     away.database.url = SecretStr("postgresql://hcp:secret-of-mine@127.0.0.1:1/hcp")
     picture = collect(away)
     assert "the database does not answer" in picture["errors"][0]
-    assert [(topic["position"], topic["lag"]) for topic in picture["topics"]] == [(None, None)] * 12
+    assert [(topic["position"], topic["lag"]) for topic in picture["topics"]] == [(None, None)] * 18
     told = {(computed.name, labels): value for computed, labels, value in samples(picture, TARGET)}
     assert told["hcp_ledger_up", ()] == 0
     assert told["hcp_log_up", ()] == 1

@@ -127,7 +127,7 @@ def test_an_open_identity_is_sealed_before_it_is_stored(system: System) -> None:
     reviewer = {"name": "张三丰", "phone": "19900001234", "id_number": ""}
     folded(system, review("A", 1, reviewer=reviewer, real_name=True))
     sealed, mark = system.ask("select reviewer, reviewer_mark from review")[0]
-    assert sealed.startswith("s1.test.")
+    assert sealed.startswith("s1.m20")
     assert len(mark) == 32
     stored = system.one("select string_agg(encode(data, 'escape'), '') from raw_block")
     assert "19900001234" not in stored
