@@ -81,7 +81,7 @@ def test_a_deleted_topic_stops_only_itself_until_it_is_made_and_adopted(
     assert adopt_topic(settings, topic, dry_run=False)
     folding.send(case("last"), review("last"))
     folding.wait_until_caught_up(FOLD_SECONDS)
-    wait_for(lambda: collect(settings)["errors"] == [], 10, "nothing is wrong")
+    wait_for(lambda: collect(settings)["errors"] == [], FOLD_SECONDS, "nothing is wrong")
 
 
 def test_a_topic_that_is_missing_at_the_start_is_read_as_soon_as_it_is_made(system: System) -> None:
