@@ -270,3 +270,21 @@ def test_what_root_erases_others_can_read(tmp_path: Path) -> None:
     Erasures(months / "erased").add(Erasure("mine", datetime.now(UTC), "li", "why"))
     made = [months / "erased", *(months / "erased").iterdir()]
     assert {(file.stat().st_uid, file.stat().st_gid) for file in made} == {(65534, 65534)}
+
+
+def test_an_erasure_that_was_interrupted_is_ended_by_the_worker(
+    told: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(erasing._Eraser, "_letters", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            erase(told)
+    stopped = Event()
+    stopped.set()
+    assert erasing.erase_again(told.settings, told.folder.sealer, stopped) == 1, (
+        "it begins, and is told to stop"
+    )
+    assert told.ask("select reviewer is null from review where event_id = 'mine'") == [(False,)]
+    assert erasing.erase_again(told.settings, told.folder.sealer, Event()) == 1
+    assert told.ask("select reviewer is null from review where event_id = 'mine'") == [(True,)]
+    assert told.ask("select around is null, parts is null from dead_letter") == [(True, False)]
