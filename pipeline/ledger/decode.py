@@ -1,7 +1,7 @@
 """From a portion to events: what is valid goes on, what is not becomes a dead letter with its reason."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -41,7 +41,7 @@ VERSION = version("haochaping")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_MS = 253_402_214_400_000
 """The last day that Python's and PostgreSQL's times both have, in Unix milliseconds."""
-MOSTAROUND = 64 * 1024
+MOST_AROUND = 64 * 1024
 """Bytes of key and headers together: what goes around a value of as many at most."""
 _AROUND = "around"
 """Sealed about this, too: a value cannot be put in their place."""
@@ -305,8 +305,8 @@ def _headers(record: Record) -> tuple[str | None, str | None, bytes | None, byte
                 before = value
             continue
         kept[name] = name, value
-    if size > MOSTAROUND:
-        raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOSTAROUND} bytes together")
+    if size > MOST_AROUND:
+        raise Invalid(Reason.TOO_LARGE, f"key and headers are longer than {MOST_AROUND} bytes together")
     return ce_id, resent_at, edge, before, tuple(kept.values())
 
 
@@ -338,6 +338,3 @@ def _text(name: str, value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise Invalid(Reason.WRONG_TYPE, f"the header {name} is not UTF-8") from None
-
-
-Decoder = Callable[[Portion], Decoded]

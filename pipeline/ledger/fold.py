@@ -104,9 +104,8 @@ class Folder:
         due: list[Decoded] = []
         ends: dict[TopicPartition, int] = {}
         seeks: dict[TopicPartition, int] = {}
-        erased = (
-            self.sealer.erasures.known
-        )  # under the lock: what is erased from now on is erased in the ledger, too
+        # Under the lock: what is erased from now on is erased in the ledger, too.
+        erased = self.sealer.erasures.known
         for one in sorted(decoded, key=lambda d: (d.portion.topic, d.portion.partition, d.portion.start)):
             portion = one.portion
             partition = portion.topic, portion.partition

@@ -55,9 +55,9 @@ class VersionState(Struct, frozen=True, gc=False):
 class Change(Struct):
     """One touched dossier. `new`: the ledger has nothing of it yet.
 
-    As the ledger has them: `was` (settled), `stored` (reviews), `versions` (those besides the current one),
-    `decided` (decisions), `opened` (tickets). As they must be: `settled`, `tickets`, `crowd` (None unless the service is crowded). `reroutes`: tickets of
-    reviews that the dossier does not hold belong to another department now.
+    As the ledger has them: `was` (settled), `stored` (reviews), `versions` (those besides the current one), `decided`
+    (decisions), `opened` (tickets). As they must be: `settled`, `tickets`, `crowd` (None unless the service is crowded).
+    `reroutes`: tickets of reviews that the dossier does not hold belong to another department now.
     """
 
     dossier: Dossier
