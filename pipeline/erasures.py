@@ -40,7 +40,7 @@ class Erasures:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._changed = -1
-        self._files: dict[str, Erasure] = {}
+        self._files: dict[str, str] = {}
         self._known: frozenset[str] = frozenset()
 
     @property
@@ -59,19 +59,14 @@ class Erasures:
         """Whether the identity of this event was erased."""
         return event_id in self.now()
 
-    def add(self, erasure: Erasure) -> Erasure:
-        """From now on it is erased, for good; returns the first one of this event. Blocks until the disk has it."""
-        if not self.has(erasure.event_id):
-            whole_file.make_folder(self._folder)
-            file = self._folder / _name(erasure.event_id)
-            whole_file.write(file, msgspec.json.encode(erasure))
-            whole_file.give(file, self._folder)
-        return next(one for one in self.all() if one.event_id == erasure.event_id)
-
-    def all(self) -> list[Erasure]:
-        """Every one, the last on top. Blocks."""
-        self._look()
-        return sorted(self._files.values(), key=lambda one: one.at, reverse=True)
+    def add(self, erasure: Erasure) -> None:
+        """From now on it is erased, for good; the first one of an event stays. Blocks until the disk has it."""
+        if self.has(erasure.event_id):
+            return
+        whole_file.make_folder(self._folder)
+        file = self._folder / _name(erasure.event_id)
+        whole_file.write(file, msgspec.json.encode(erasure))
+        whole_file.give(file, self._folder)
 
     def _look(self) -> None:
         try:
@@ -91,16 +86,16 @@ class Erasures:
         """New files only: none ever changes."""
         for file in self._folder.iterdir():
             if file.suffix == _ENDING and file.name not in self._files:
-                self._files[file.name] = _erasure(file)
-        self._known = frozenset(one.event_id for one in list(self._files.values()))
+                self._files[file.name] = _event_id(file)
+        self._known = frozenset(list(self._files.values()))
 
 
 def _name(event_id: str) -> str:
     return sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest() + _ENDING
 
 
-def _erasure(file: Path) -> Erasure:
+def _event_id(file: Path) -> str:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Erasure)
+        return msgspec.json.decode(file.read_bytes(), type=Erasure).event_id
     except msgspec.MsgspecError:
         raise KeyRingError(f"{file} is damaged: restore it from a copy of the folder") from None
