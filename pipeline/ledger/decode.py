@@ -8,7 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -190,6 +190,31 @@ def open_around(sealed: bytes, about: tuple[str, str, str], sealer: Sealer) -> t
     """Key and headers again. Raises CannotOpen."""
     clear = sealer.open(sealed.decode(), *about, _AROUND)
     return msgspec.msgpack.decode(clear, type=tuple[bytes | None, Headers])
+
+
+class KeptLetter(NamedTuple):
+    """A dead letter as the ledger has it: sealed, see `DeadLetter`."""
+
+    value: memoryview
+    around: memoryview | None
+    parts: memoryview | None
+    reason: str
+    message: str
+    records: int
+
+
+def open_letter(
+    kept: KeptLetter, about: tuple[str, str, str], sealer: Sealer
+) -> tuple[bytes | None, Headers, bytes | Unreadable]:
+    """Key, headers and value of the record that lay there, as far as they are kept. Raises CannotOpen."""
+    if kept.parts is not None:
+        parts = sealer.open(bytes(kept.parts).decode(), *about)
+        found = msgspec.msgpack.decode(parts, type=dict[str, Part])
+        return None, (), Unreadable(kept.reason, kept.message, found, kept.records)
+    value = sealer.open(bytes(kept.value).decode(), *about)
+    if kept.around is None:
+        return None, (), value
+    return *open_around(bytes(kept.around), about, sealer), value
 
 
 def size_of(headers: Headers) -> int:

@@ -10,18 +10,17 @@ from threading import Event
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
 from psycopg2 import sql
 from psycopg2.errors import UndefinedColumn
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Engine
 
 from pipeline.erasures import Erasure
-from pipeline.ledger.decode import appended_at, dead_letter, decode, open_around
+from pipeline.ledger.decode import KeptLetter, appended_at, dead_letter, decode, open_letter
 from pipeline.ledger.engine import opened_engine, transaction
 from pipeline.ledger.failures import Stop
 from pipeline.ledger.outbox import dead_letter_row
-from pipeline.ledger.portion import Part, Portion, Record, Unreadable
+from pipeline.ledger.portion import Portion, Record
 from pipeline.ledger.raw import RawRecord, pack, unpack
 from pipeline.ledger.received import signed_since
 from pipeline.ledger.reviewers import ERASED, EXPIRED
@@ -46,7 +45,7 @@ _BLOCK = """
 _WRITE_BLOCK = """
     update raw_block set data = %s where topic = %s and partition = %s and topic_id = %s and first_offset = %s"""
 _LETTERS = """
-    select partition, topic_id, "offset", reason, message, value, around, parts, records, appended_at from dead_letter
+    select partition, topic_id, "offset", appended_at, value, around, parts, reason, message, records from dead_letter
     where topic = %s"""
 _WRITE_LETTER = """
     update dead_letter set value = %s, around = null, parts = %s, key = null, headers = '[]'
@@ -117,6 +116,15 @@ def erase_again(settings: Settings, sealer: Sealer, stopping: Event) -> int:
         if left:
             _Eraser(settings, pool, sealer, left, stopping).take_out()
     return len(left)
+
+
+class _LetterPlace(NamedTuple):
+    """Where a dead letter lay, and when the log took it."""
+
+    partition: int
+    topic_id: str
+    offset: int
+    appended_at: datetime
 
 
 class _Eraser:
@@ -225,60 +233,32 @@ class _Eraser:
     def _letters(self, cursor: Cursor) -> int:
         """Dead letters that name an erased event go without their bytes, and so do the rows that told of them."""
         cursor.execute(_LETTERS, [self._topic])
-        return sum([self._letter(cursor, _Letter(*row)) for row in cursor.fetchall()])
+        return sum(
+            [self._letter(cursor, _LetterPlace(*row[:4]), KeptLetter(*row[4:])) for row in cursor.fetchall()]
+        )
 
-    def _letter(self, cursor: Cursor, found: "_Letter") -> int:
+    def _letter(self, cursor: Cursor, place: _LetterPlace, kept: KeptLetter) -> int:
+        about = self._topic, str(place.partition), str(place.offset)
         try:
-            record = self._opened(found)
+            key, headers, value = open_letter(kept, about, self._sealer)
         except CannotOpen:
             return 0
-        portion = Portion(Stream.REVIEW, self._topic, found.partition, found.offset, found.offset + 1, [])
-        letter = dead_letter(portion, record, found.reason, found.message, self._sealer)
-        if letter.parts is None or letter.parts == bytes(found.parts or b""):
+        timestamp = round(place.appended_at.timestamp() * 1000)
+        record = Record(place.offset, timestamp, key, headers, value)
+        portion = Portion(Stream.REVIEW, self._topic, place.partition, place.offset, place.offset + 1, [])
+        letter = dead_letter(portion, record, kept.reason, kept.message, self._sealer)
+        if letter.parts is None or letter.parts == bytes(kept.parts or b""):
             return 0  # as it is kept already
-        place = [self._topic, found.partition, found.topic_id, found.offset]
-        cursor.execute(_WRITE_LETTER, [letter.value, letter.parts, *place])
-        told = dead_letter_row(letter, found.appended_at.astimezone(UTC).isoformat())
-        cursor.execute(_WRITE_TOLD, [told["value"], told["headers"], found.parts or found.value])
-        self._note(record.timestamp)
+        at = [self._topic, place.partition, place.topic_id, place.offset]
+        cursor.execute(_WRITE_LETTER, [letter.value, letter.parts, *at])
+        told = dead_letter_row(letter, place.appended_at.astimezone(UTC).isoformat())
+        cursor.execute(_WRITE_TOLD, [told["value"], told["headers"], kept.parts or kept.value])
+        self._note(timestamp)
         return 1
-
-    def _opened(self, found: "_Letter") -> Record:
-        """The record as far as it is kept. Raises CannotOpen."""
-        about = self._topic, str(found.partition), str(found.offset)
-        timestamp = round(found.appended_at.timestamp() * 1000)
-        if found.parts is not None:
-            parts = self._sealer.open(bytes(found.parts).decode(), *about)
-            kept = msgspec.msgpack.decode(parts, type=dict[str, Part])
-            return Record(
-                found.offset,
-                timestamp,
-                None,
-                (),
-                Unreadable(found.reason, found.message, kept, found.records),
-            )
-        value = self._sealer.open(bytes(found.value).decode(), *about)
-        key, headers = (
-            (None, ()) if found.around is None else open_around(bytes(found.around), about, self._sealer)
-        )
-        return Record(found.offset, timestamp, key, headers, value)
 
     def _note(self, timestamp: int) -> None:
         at = appended_at(timestamp)
         self._last = max(at, self._last or at)
-
-
-class _Letter(NamedTuple):
-    partition: int
-    topic_id: str
-    offset: int
-    reason: str
-    message: str
-    value: memoryview
-    around: memoryview | None
-    parts: memoryview | None
-    records: int
-    appended_at: datetime
 
 
 def _may_be(record: RawRecord, event_id: str) -> bool:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline import log
-from pipeline.ledger.decode import open_around
+from pipeline.ledger.decode import KeptLetter, open_letter
 from pipeline.ledger.failures import Stop
-from pipeline.ledger.portion import Part, Portion, Record, Unreadable, received_at
+from pipeline.ledger.portion import Portion, Record, Unreadable, received_at
 from pipeline.ledger.raw import Damaged, RawRecord, unpack
 from pipeline.ledger.skipping import replayed
 from pipeline.log import Watermark
@@ -34,15 +33,6 @@ class Gap(NamedTuple):
     span: Span
     start: int
     end: int
-
-
-class _Letter(NamedTuple):
-    value: memoryview
-    around: memoryview | None
-    parts: memoryview | None
-    reason: str
-    message: str
-    records: int
 
 
 Piece = Portion | Gap
@@ -139,7 +129,7 @@ class Source:
             raw = [record for row in cursor.fetchall() for record in _unpack(span, *row)]
             refused = [record.offset for record in raw if record.refused]
             cursor.execute(_REFUSED, about | {"offsets": refused})
-            letters = {row[0]: _Letter(*row[1:]) for row in cursor.fetchall()}
+            letters = {row[0]: KeptLetter(*row[1:]) for row in cursor.fetchall()}
         return [
             self._opened(span, r, letters)
             if r.refused
@@ -147,17 +137,14 @@ class Source:
             for r in raw
         ]
 
-    def _opened(self, span: Span, raw: RawRecord, letters: dict[int, "_Letter"]) -> Record:
+    def _opened(self, span: Span, raw: RawRecord, letters: dict[int, KeptLetter]) -> Record:
         """A record that was refused, as it came, or with what is kept of it."""
         place = f"{span.topic}/{span.partition}/{raw.offset}"
         if raw.offset not in letters:
             raise Stop(f"the dead letter {place} is not in the ledger any more: see `hcp verify`")
         letter, about = letters[raw.offset], (span.topic, str(span.partition), str(raw.offset))
-        key, headers = raw.key, raw.headers
         try:
-            if letter.around is not None:
-                key, headers = open_around(bytes(letter.around), about, self._sealer)
-            value = self._value(letter, about)
+            key, headers, value = open_letter(letter, about, self._sealer)
         except KeyDestroyed:  # it stays a letter, of which nothing more is known than why
             bare = Unreadable(letter.reason, letter.message, {}, letter.records)
             return Record(raw.offset, raw.timestamp, None, (), bare)
@@ -165,14 +152,9 @@ class Source:
             raise Stop(
                 f"the dead letter {place} does not open ({error}): is its key in HCP_SEAL__KEYS, or in the folder HCP_SEAL__MONTHS?"
             ) from None
+        if letter.around is None:  # an earlier version kept them with the raw record
+            key, headers = raw.key, raw.headers
         return Record(raw.offset, raw.timestamp, key, headers, value)
-
-    def _value(self, letter: "_Letter", about: tuple[str, str, str]) -> bytes | Unreadable:
-        if letter.parts is None:
-            return self._sealer.open(bytes(letter.value).decode(), *about)
-        opened = self._sealer.open(bytes(letter.parts).decode(), *about)
-        parts = msgspec.msgpack.decode(opened, type=dict[str, Part])
-        return Unreadable(letter.reason, letter.message, parts, letter.records)
 
     def _log(self, span: Span) -> Iterator[Portion]:
         at, tp = span.start, TopicPartition(span.topic, span.partition)
