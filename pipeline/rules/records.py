@@ -165,12 +165,7 @@ class Dossier(Struct, gc=False):
         """Take in a case record; a version more is stored, the same again is a duplicate."""
         if len(self.cases) > FEW:
             return self._admit_among_many_cases(entry)
-        for known in self.cases:
-            if known.digest == entry.digest and known.event_id == entry.event_id:
-                known.absorb(entry)
-                return Fate.DUPLICATE
-        self.cases.append(entry)
-        return Fate.STORED
+        return _take_in(self.cases, entry)
 
     def _admit_among_many_cases(self, entry: Entry[CaseEvent]) -> Fate:
         many = self.many_cases = self.many_cases or Many.of(self.cases)
@@ -210,12 +205,7 @@ class Dossier(Struct, gc=False):
 
     def admit_decision(self, entry: Entry[DecisionEvent]) -> Fate:
         """Take in what a person decided."""
-        for known in self.decisions:
-            if known.digest == entry.digest and known.event_id == entry.event_id:
-                known.absorb(entry)
-                return Fate.DUPLICATE
-        self.decisions.append(entry)
-        return Fate.STORED
+        return _take_in(self.decisions, entry)
 
     def _fate(self, entry: Entry[ReviewEvent], rival: bool) -> Fate:
         contested = rival and not entry.is_default and bool(self.key.case_no)
@@ -224,6 +214,16 @@ class Dossier(Struct, gc=False):
 
 AnyEntry = Entry[Any]
 """A case record, a review or a decision."""
+
+
+def _take_in(entries: list[Entry[E]], entry: Entry[E]) -> Fate:
+    """One more of them is stored, the same again is a duplicate."""
+    for known in entries:
+        if known.digest == entry.digest and known.event_id == entry.event_id:
+            known.absorb(entry)
+            return Fate.DUPLICATE
+    entries.append(entry)
+    return Fate.STORED
 
 
 def key_of(event: Event, event_id: str) -> Key:
