@@ -3,6 +3,8 @@
 Every key of the ledger's large tables begins with `case_no`, so it distributes on it.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     DDL,
@@ -58,6 +60,19 @@ def _flags() -> Column[object]:
 def _sender() -> Column[str]:
     comment = "who sent it, as our edge signed it; empty if it did not"
     return Column("sender", Text, nullable=False, server_default="", comment=comment)
+
+
+def _event() -> tuple[Column[Any], ...]:
+    """Which event of a service a row keeps, when and where it came, and what is odd about it."""
+    return (
+        Column("case_no", Text, primary_key=True),
+        Column("service_no", SmallInteger, primary_key=True),
+        Column("event_id", Text, primary_key=True),
+        Column("digest", Uuid, primary_key=True),
+        time_column("received_at"),
+        *place(),
+        _flags(),
+    )
 
 
 def _uncompressed(table: Table, *columns: str) -> None:
@@ -126,13 +141,7 @@ Index("service_shared", _kept, postgresql_where=_kept >= 20)
 case_version = Table(
     "case_version",
     ledger,
-    Column("case_no", Text, primary_key=True),
-    Column("service_no", SmallInteger, primary_key=True),
-    Column("event_id", Text, primary_key=True),
-    Column("digest", Uuid, primary_key=True),
-    time_column("received_at"),
-    *place(),
-    _flags(),
+    *_event(),
     Column("event", JSON, nullable=False, comment="the contract's fields"),
     _sender(),
     Column(
@@ -162,13 +171,7 @@ Index(
 decision = Table(
     "decision",
     ledger,
-    Column("case_no", Text, primary_key=True),
-    Column("service_no", SmallInteger, primary_key=True),
-    Column("event_id", Text, primary_key=True),
-    Column("digest", Uuid, primary_key=True),
-    time_column("received_at"),
-    *place(),
-    _flags(),
+    *_event(),
     Column("dept_code", Text, nullable=False),
     Column("decided_by", Text, nullable=False),
     Column("why", Text, nullable=False),
