@@ -138,13 +138,7 @@ def hold(
         held[Key(version.event.case_no, version.event.service_no)].cases.append(version)
     _hold_followers(cursor, review_arrivals, crowded, held)
     decided = _decided(mine, crowded, held)
-    arrived: dict[Key, list[Version]] = {
-        key: []
-        for key in crowded
-        if held[key].cases and (key in decided or not (trust_counts and _is_owners(held[key])))
-    }
-    for one in case_arrivals:
-        arrived.setdefault(one.key, []).append(one.entry)
+    arrived = _in_question(case_arrivals, crowded, decided, held, trust_counts=trust_counts)
     _hold_versions(cursor, arrived, decided, cases, held)
     for key, total in crowded.items():
         known = replace(total, disputed=False) if key in arrived else total
@@ -187,6 +181,25 @@ def _decided(
         if held[key].decisions:
             decided[key].update(one.event.dept_code for one in held[key].decisions)
     return decided
+
+
+def _in_question(
+    cases: Iterable[Arrival],
+    crowded: Iterable[Key],
+    decided: Collection[Key],
+    held: Mapping[Key, Dossier],
+    *,
+    trust_counts: bool,
+) -> dict[Key, list[Version]]:
+    """The services of which another version may hold after the arrivals, each with those of its versions that arrive."""
+    arrived: dict[Key, list[Version]] = {
+        key: []
+        for key in crowded
+        if held[key].cases and (key in decided or not (trust_counts and _is_owners(held[key])))
+    }
+    for one in cases:
+        arrived.setdefault(one.key, []).append(one.entry)
+    return arrived
 
 
 def _is_owners(dossier: Dossier) -> bool:

@@ -49,6 +49,7 @@ _SHA256 = re.compile(b"[0-9a-f]{64}")
 DIGEST = "hcp_digest"
 """Header of a raw record whose reviewer was erased: its digest from before, signed by us, for nothing else may say it."""
 _BEFORE = "digest:"
+_NOT_SIGNED = "a decision needs the signature of a component of ours: hcp case decide"
 _KIND: dict[Stream, type[Event]] = {
     Stream.CASE: CaseEvent,
     Stream.REVIEW: ReviewEvent,
@@ -258,12 +259,10 @@ def _arrive(
     else:
         vouched = None if edge is None else sealer.edge.verify(edge, portion.topic, event_id, value)
         counted = judge(vouched, claim, event.received_at, at, signed=edge is not None)
+    if kind is DecisionEvent and not counted.sender:
+        raise Invalid(Reason.NOT_SIGNED, _NOT_SIGNED)
     got: Received[Any] = receive(event, event_id, at, counted.received_at)
     digest = got.digest if before is None else _digest_before(before, portion.topic, got, value, sealer)
-    if kind is DecisionEvent and not counted.sender:
-        raise Invalid(
-            Reason.NOT_SIGNED, "a decision needs the signature of a component of ours: hcp case decide"
-        )
     flags, sent_digest, published = got.flags + counted.flags, None, value
     if kind is ReviewEvent:
         value, odd, more = keep(got.event, event_id, value, record.headers, at, sealer)
@@ -280,8 +279,7 @@ def _arrive(
     if edge is not None and (value is not published or counted.received_at is None):
         headers = _signed_as_kept(headers, portion.topic, event_id, counted, value, sealer)
     if ERASED in flags:
-        said = sealer.edge.sign(portion.topic, event_id, got.received_at, _BEFORE + digest, value)[1]
-        headers = *headers, (DIGEST, said)
+        headers = *headers, _with_digest(portion.topic, entry, value, sealer)
     return Arrival(key_of(got.event, event_id), entry), headers, value
 
 
@@ -294,6 +292,12 @@ def appended_at(timestamp: int) -> datetime:
 @lru_cache(maxsize=4096)
 def _in_order(flags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(flags))
+
+
+def _with_digest(topic: str, entry: Entry[Any], kept: bytes, sealer: Sealer) -> tuple[str, bytes]:
+    """The header that keeps the digest of an event whose reviewer was erased."""
+    sender = _BEFORE + entry.digest
+    return DIGEST, sealer.edge.sign(topic, entry.event_id, entry.received_at, sender, kept)[1]
 
 
 def _digest_before(said: bytes, topic: str, got: Received[Any], value: bytes, sealer: Sealer) -> str:

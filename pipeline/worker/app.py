@@ -206,10 +206,13 @@ class Worker:
         while reroute(self.ledger, self.folder) and not self._stopping.wait(REROUTE_PAUSE_SECONDS):
             pass
 
-    async def _erasures(self) -> None:
+    async def _every(self, seconds: float, what: str, act: Callable[[], None]) -> None:
         while True:
-            await self._guarded("erasures", partial(asyncio.to_thread, self.erase_again))
-            await asyncio.sleep(ERASURES_SECONDS)
+            await self._guarded(what, partial(asyncio.to_thread, act))
+            await asyncio.sleep(seconds)
+
+    async def _erasures(self) -> None:
+        await self._every(ERASURES_SECONDS, "erasures", self.erase_again)
 
     def erase_again(self) -> None:
         """Take out what a restored database has brought back of identities that were erased. Blocks."""
@@ -217,9 +220,7 @@ class Worker:
             log.warning("identities_erased_again", extra={"events": erased})
 
     async def _keys(self) -> None:
-        while True:
-            await self._guarded("keys", partial(asyncio.to_thread, self.destroy_due_keys))
-            await asyncio.sleep(KEYS_SECONDS)
+        await self._every(KEYS_SECONDS, "keys", self.destroy_due_keys)
 
     def destroy_due_keys(self) -> None:
         """Destroy the keys of the months whose retention is over. Blocks."""
